@@ -1,0 +1,46 @@
+# `make demo` and `make test` do all the set-up. VENV=path reuses an environment; VISION_SHARED points at the
+# real weights and media (see docs/architecture.md); PYTHON is what makes the environment.
+PYTHON ?= python3
+VENV ?= .venv
+VISION_SHARED ?= $(abspath ../shared)
+export VISION_SHARED
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WEIGHTS := build/weights
+
+.PHONY: help setup demo test lint weights bench acceptance clean
+.DEFAULT_GOAL := help
+
+help:  ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP)  ## the environment with everything in it
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+weights: $(STAMP)  ## the checkpoints of $VISION_SHARED/weights, into build/weights
+	@$(BIN)/python tests/build_weights.py $(WEIGHTS)
+
+demo: $(STAMP)  ## a tour on sample_media (real weights where they are to be had)
+	@$(BIN)/python tests/demo.py
+
+test: $(STAMP)  ## the quick tests
+	@$(BIN)/python -m pytest -q -m 'not slow'
+
+lint: $(STAMP)  ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy --strict visioncli
+
+bench: $(STAMP)  ## speed beside the usual tools, as ratios
+	@$(BIN)/python tests/bench/bench.py
+
+acceptance: $(STAMP)  ## every "Done when" that can be automated, one line with its figure each
+	@$(BIN)/python -m tests.acceptance
+
+clean:  ## build products, not the environment
+	rm -rf build dist vision-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,62 @@
+"""What flows through the pipeline: inputs, and the frames that come out of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Literal
+
+from visioncli.results import Image
+
+Kind = Literal["picture", "video", "camera"]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One thing to look at, not yet opened.
+
+    `source` is its name in the record, as the user gave it (a file in a folder: the folder as given, `/`, the
+    rest). `where` is what to open: a path, the bytes themselves (stdin, a downloaded URL), or a camera number.
+    `relative` is where its annotated copy goes under `--out` when names collide: path relative to the folder
+    or glob it was found through, else the bare name.
+    """
+
+    source: str
+    kind: Kind
+    where: Path | bytes | int
+    relative: PurePath
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An input, or a frame of it, that gave no result. `kind` as in `VisionError.kind`."""
+
+    source: str
+    kind: str
+    message: str
+    frame: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One upright picture: `image` (H, W, 3) uint8 RGB, C-contiguous.
+
+    `index` (from 0, as decoded, before stride) and `time` (seconds) are None for a still picture. `format` is
+    Pillow's name of a picture's format and `icc` its colour profile, kept for the annotated copy.
+    """
+
+    image: Image = field(repr=False)
+    index: int | None = None
+    time: float | None = None
+    format: str | None = None
+    icc: bytes | None = field(default=None, repr=False)
+
+    @property
+    def width(self) -> int:
+        """Pixels across."""
+        return int(self.image.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Pixels down."""
+        return int(self.image.shape[0])

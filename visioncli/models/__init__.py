@@ -1,0 +1,124 @@
+"""The protocol that every model family keeps, and the table of adapters.
+
+An adapter turns pictures into a network's input (`prepare`), describes the network (`network`) and turns its
+outputs into predictions (`finish`). `prepare` and `finish` are numpy only: a runtime that needs no torch can
+sit between them. Adding a family is one file here and one line in `ADAPTERS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visioncli.results import Image, Prediction
+
+if TYPE_CHECKING:
+    import torch
+
+    from visioncli.registry.cards import Card
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the caller wants of the answers; the same meaning for every model that has use for it.
+
+    `iou` None means the owning library's default for that model; `classes` None means all of them.
+    """
+
+    conf: float = 0.25
+    iou: float | None = None
+    max_det: int = 300
+    classes: frozenset[int] | None = None
+    agnostic_nms: bool = False
+    top_k: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """N pictures as a network takes them: `inputs` (arrays with N first), and how to get back to pixels.
+
+    `geometry` has one entry a picture, whatever its adapter's `finish` needs.
+    """
+
+    inputs: tuple[Array, ...]
+    geometry: tuple[Any, ...]
+
+    def __len__(self) -> int:
+        return len(self.geometry)
+
+    @property
+    def shape(self) -> tuple[tuple[int, ...], ...]:
+        """What two batches must share to be joined."""
+        return tuple(a.shape[1:] for a in self.inputs)
+
+    @staticmethod
+    def join(batches: Sequence[Batch]) -> Batch:
+        """One batch of several with equal `shape`."""
+        if len(batches) == 1:
+            return batches[0]
+        inputs = tuple(np.concatenate(parts) for parts in zip(*(b.inputs for b in batches), strict=True))
+        return Batch(inputs, tuple(g for b in batches for g in b.geometry))
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What to run between `prepare` and `finish`.
+
+    `build()` imports torch and returns the module in evaluation mode, fp32, on the CPU; its `forward` takes
+    `Batch.inputs` as tensors and returns a tuple of tensors, N first unless the adapter says otherwise.
+    `version` changes whenever the module's outputs change meaning. `fp32_only`: reduced precision breaks it.
+    """
+
+    build: Callable[[], torch.nn.Module]
+    outputs: tuple[str, ...]
+    version: str
+    fp32_only: bool = False
+
+
+class Adapter(Protocol):
+    """A model of one library and task. Nothing outside it knows which library it is."""
+
+    task: str
+    names: Sequence[str]
+
+    def prepare(self, images: Sequence[Image]) -> Batch:
+        """(H, W, 3) uint8 RGB pictures of one network shape to a batch. Called from several threads."""
+
+    def network(self) -> Network:
+        """The network to run."""
+
+    def finish(self, outputs: Sequence[Array], batch: Batch, options: Options) -> list[Prediction]:
+        """The network's outputs as numpy arrays to one prediction a picture, in its own pixels."""
+
+
+class Factory(Protocol):
+    """Makes an adapter: `card` says what it is, `weights` is an existing file, `imgsz` overrides the size."""
+
+    def __call__(
+        self, card: Card, weights: Path, *, imgsz: tuple[int, int] | None = None, trust: bool = False
+    ) -> Adapter: ...
+
+
+# What a card's `adapter` names -> where the class is.
+ADAPTERS = {
+    "ultralytics-detect": "visioncli.models.yolo_detect:YoloDetector",
+    "ultralytics-rtdetr": "visioncli.models.rtdetr:RtDetr",
+    "ultralytics-classify": "visioncli.models.yolo_classify:YoloClassifier",
+    "torchvision-classify": "visioncli.models.tv_classify:TorchvisionClassifier",
+    "torchvision-detect": "visioncli.models.tv_detect:TorchvisionDetector",
+}
+
+
+def adapter_class(name: str) -> Factory:
+    """The class for a card's `adapter`: a name of `ADAPTERS`, or `module:Class` from a plugin's card."""
+    module, _, attribute = ADAPTERS.get(name, name).partition(":")
+    factory: Factory = getattr(importlib.import_module(module), attribute)
+    return factory
