@@ -22,7 +22,7 @@ MAX_ASPECT = 50
 def resize_and_crop(
     image: Image, resize: int | tuple[int, int], crop: tuple[int, int], interpolation: Interpolation
 ) -> Image:
-    """A (h, w, 3) centre crop of a resized (H, W, 3) uint8 picture, as torchvision's and Ultralytics' transforms.
+    """A (h, w, 3) centre crop of a resized (H, W, 3) uint8 picture, as the libraries' transforms.
 
     `resize` is the shorter side or (height, width); `crop` is (height, width), padded with black where the
     resized picture is smaller. Pillow's antialiased resize, which both libraries use on PIL pictures.
@@ -69,9 +69,9 @@ def _center_crop(image: Image, crop: tuple[int, int]) -> Image:
 def resize_normalised(
     image: Image, size: tuple[int, int], mean: Sequence[float], std: Sequence[float]
 ) -> Floats:
-    """(H, W, 3) uint8 to (3, h, w) float32: (value / 255 - mean) / std, then bilinear to `size` (height, width).
+    """(H, W, 3) uint8 to (3, h, w) float32: (value / 255 - mean) / std, then bilinear to `size`.
 
-    As `torch.nn.functional.interpolate(align_corners=False, recompute_scale_factor=True)` on float32, no
+    `size` is (height, width). As `torch.nn.functional.interpolate(align_corners=False, recompute_scale_factor=True)` on float32, no
     antialiasing; agrees to about 1e-6 with it, where OpenCV's own float resize differs by up to 1e-3.
     """
     height, width = image.shape[:2]
@@ -84,7 +84,7 @@ def resize_normalised(
     out = np.empty((3, *size), np.float32)
     one = np.float32(1)
     for channel, values in enumerate(_value_table(tuple(mean), tuple(std))):
-        plane = values[image[rows, :, channel]]
+        plane = np.take(values, image[rows, :, channel])
         lines = np.take(plane, left, axis=1) * (one - across)
         lines += np.take(plane, right, axis=1) * across
         np.multiply(lines[top], (one - down)[:, None], out=out[channel])
@@ -107,7 +107,8 @@ def _taps(out: int, size: int) -> tuple[Ints, Ints, Floats]:
 def _value_table(mean: tuple[float, ...], std: tuple[float, ...]) -> Floats:
     """(3, 256): what each byte becomes in each channel."""
     values = np.arange(256, dtype=np.float32) / np.float32(255)
-    return (values - np.float32(mean)[:, None]) / np.float32(std)[:, None]
+    table: Floats = (values - np.array(mean, np.float32)[:, None]) / np.array(std, np.float32)[:, None]
+    return table
 
 
 def sigmoid(logits: NDArray[Any]) -> Floats:
@@ -157,7 +158,7 @@ def decode_boxes(deltas: Floats, anchors: Floats, weights: tuple[float, float, f
     half = np.float32(0.5)
     sizes = anchors[:, 2:] - anchors[:, :2]
     centers = anchors[:, :2] + half * sizes
-    deltas = deltas / np.float32(weights)
+    deltas = deltas / np.array(weights, np.float32)
     centers = deltas[:, :2] * sizes + centers
     halves = half * (np.exp(np.minimum(deltas[:, 2:], np.float32(MAX_LOG_SCALE))) * sizes)
     return np.concatenate((centers - halves, centers + halves), axis=1)
