@@ -71,8 +71,8 @@ def resize_normalised(
 ) -> Floats:
     """(H, W, 3) uint8 to (3, h, w) float32: (value / 255 - mean) / std, then bilinear to `size`.
 
-    `size` is (height, width). As `torch.nn.functional.interpolate(align_corners=False, recompute_scale_factor=True)` on float32, no
-    antialiasing; agrees to about 1e-6 with it, where OpenCV's own float resize differs by up to 1e-3.
+    `size` is (height, width). As torch's `interpolate(align_corners=False, recompute_scale_factor=True)` on
+    float32, no antialiasing: agrees to about 1e-6, where OpenCV's float resize differs by up to 1e-3.
     """
     height, width = image.shape[:2]
     top, bottom, down = _taps(size[0], height)
@@ -158,9 +158,9 @@ def decode_boxes(deltas: Floats, anchors: Floats, weights: tuple[float, float, f
     half = np.float32(0.5)
     sizes = anchors[:, 2:] - anchors[:, :2]
     centers = anchors[:, :2] + half * sizes
-    deltas = deltas / np.array(weights, np.float32)
-    centers = deltas[:, :2] * sizes + centers
-    halves = half * (np.exp(np.minimum(deltas[:, 2:], np.float32(MAX_LOG_SCALE))) * sizes)
+    moves: Floats = deltas / np.array(weights, np.float32)
+    centers = moves[:, :2] * sizes + centers
+    halves = half * (np.exp(np.minimum(moves[:, 2:], np.float32(MAX_LOG_SCALE))) * sizes)
     return np.concatenate((centers - halves, centers + halves), axis=1)
 
 
