@@ -158,7 +158,7 @@ def decode_boxes(deltas: Floats, anchors: Floats, weights: tuple[float, float, f
     half = np.float32(0.5)
     sizes = anchors[:, 2:] - anchors[:, :2]
     centers = anchors[:, :2] + half * sizes
-    moves: Floats = deltas / np.array(weights, np.float32)
+    moves: Floats = np.divide(deltas, np.array(weights, np.float32))
     centers = moves[:, :2] * sizes + centers
     halves = half * (np.exp(np.minimum(moves[:, 2:], np.float32(MAX_LOG_SCALE))) * sizes)
     return np.concatenate((centers - halves, centers + halves), axis=1)
