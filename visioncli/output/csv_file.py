@@ -1,0 +1,87 @@
+"""A table for spreadsheets and data frames: `--csv FILE`, RFC 4180 with a header."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from visioncli.errors import OutputError
+from visioncli.output import Sink
+from visioncli.output.stream import STDOUT, LineStream, check_target
+from visioncli.records import valid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from visioncli.media.frame import Failure
+    from visioncli.records import Run, Summary
+    from visioncli.results import Result
+
+COLUMNS = (
+    "source", "frame", "time", "width", "height", "label", "class", "score",
+    "x1", "y1", "x2", "y2", "id", "error",
+)  # fmt: skip
+
+
+class CsvFile(Sink):
+    """One row a result, one a failure (`error` says `kind: message`); a picture with nothing found has none.
+
+    A file is written beside its final name and takes it at the end; stdout (`-`) gets the rows as they come.
+    """
+
+    def __init__(self, target: str | os.PathLike[str] | BinaryIO, *, force: bool = False) -> None:
+        self._final: Path | None = None
+        if isinstance(target, str | os.PathLike) and os.fspath(target) != STDOUT:
+            path = Path(target)
+            check_target(path, force=force)
+            if path.is_file() or not path.exists():
+                self._final = path
+                target = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._temporary = target
+        self._stream = LineStream(target, force=True)
+
+    def start(self, run: Run) -> None:
+        """The header."""
+        self._stream.write(row(COLUMNS))
+
+    def result(self, result: Result) -> None:
+        """The rows of a picture or frame."""
+        where = (valid(result.source), result.frame, None if result.time is None else round(result.time, 4))
+        rows = [
+            row([*where, result.width, result.height, r["label"], r["class"], r.get("score"),
+                 *r.get("box", (None,) * 4), r.get("id"), None])
+            for r in result.objects()
+        ]  # fmt: skip
+        if rows:
+            self._stream.write(b"".join(rows))
+
+    def failure(self, failure: Failure) -> None:
+        """A row with the reason."""
+        reason = valid(f"{failure.kind}: {failure.message}")
+        self._stream.write(row([valid(failure.source), failure.frame, *(None,) * 11, reason]))
+
+    def end(self, summary: Summary) -> None:
+        """The file takes its name."""
+        self._stream.close()
+        if self._final is None:
+            return
+        try:
+            Path(str(self._temporary)).replace(self._final)
+        except OSError as error:
+            raise OutputError(f"{self._final}: cannot be written: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Remove what has not come to its end."""
+        self._stream.close()
+        if self._final is not None:
+            Path(str(self._temporary)).unlink(missing_ok=True)
+
+
+def row(fields: Sequence[object]) -> bytes:
+    """Fields as one row in UTF-8; None is an empty field."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow(fields)
+    return text.getvalue().encode("utf-8")

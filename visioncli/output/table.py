@@ -1,0 +1,156 @@
+"""The table on a terminal: a row a picture as it comes, and a summary a video."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, set_cell_size
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from visioncli.output import Sink
+from visioncli.output.tally import Tally
+from visioncli.output.text import by_count, clock, plural, visible
+
+if TYPE_CHECKING:
+    from visioncli.output.terminal import Terminal
+    from visioncli.records import Run, Summary
+    from visioncli.results import Result
+
+CLASSIFY = "classify"
+_SIZE = 11
+_GAP = "  "
+
+
+class Table(Sink):
+    """Rows in columns that are known before the names are: a million pictures take no memory."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._classify = False
+        self._headed = False
+        self._name = 0
+        self._pictures = 0
+        self._frames = 0
+        self._objects = 0
+        self._videos: dict[str, Tally] = {}
+
+    def start(self, run: Run) -> None:
+        """Columns fit the terminal."""
+        self._classify = run.task == CLASSIFY
+        self._name = max(12, min(24, self._terminal.out.width // 3))
+
+    def result(self, result: Result) -> None:
+        """A picture's row; a frame is counted."""
+        if result.frame is not None:
+            self._frames += 1
+            self._objects += len(result)
+            self._videos.setdefault(result.source, Tally()).add(result, top_only=self._classify)
+            return
+        self._pictures += 1
+        self._objects += len(result)
+        if not self._headed:
+            self._headed = True
+            found = "best label" if self._classify else "found"
+            self._terminal.print(Text(self._row("picture", "size", found), "dim"))
+        start = self._row(visible(result.source), f"{result.width}×{result.height}", "")
+        parts = _labels(result) if self._classify else _counts(result.labels)
+        self._terminal.print(Text(start).append_text(_fit(parts, self._terminal.out.width - cell_len(start))))
+
+    def done(self, source: str, frames: int, skipped_packets: int) -> None:
+        """A video's summary."""
+        tally = self._videos.pop(source, None)
+        if tally is None:
+            return
+        facts = [f"{tally.width}×{tally.height}", plural(frames, "frame"), clock(tally.seconds)]
+        if skipped_packets:
+            facts.append(plural(skipped_packets, "damaged packet") + " skipped")
+        title = Text(visible(source), "bold").append(_GAP + " · ".join(facts), "not bold dim")
+        self._terminal.print(title)
+        if not tally.classes:
+            self._terminal.print(Text(_GAP + "nothing found", "dim"))
+            return
+        self._terminal.out.print(_labels_table(tally) if self._classify else _objects_table(tally))
+
+    def end(self, summary: Summary) -> None:
+        """How much was done, in which time."""
+        parts = []
+        if self._pictures:
+            parts.append(plural(self._pictures, "picture"))
+        if self._frames:
+            parts.append(plural(self._frames, "frame"))
+        if not self._classify:
+            parts.append(plural(self._objects, "object"))
+        if summary.errors:
+            parts.append(plural(summary.errors, "error"))
+        looked_at = self._pictures + self._frames
+        rate = f" ({looked_at / summary.seconds:,.1f}/s)" if looked_at > 1 and summary.seconds > 0 else ""
+        parts.append(clock(summary.seconds) + rate)
+        before = "interrupted after " if summary.interrupted else ""
+        self._terminal.print(Text(before + " · ".join(parts), "dim"))
+
+    def _row(self, name: str, size: str, found: str) -> str:
+        # The column grows with the names, up to half of the terminal; longer names keep their end.
+        self._name = max(self._name, min(cell_len(name), self._terminal.out.width // 2))
+        return f"{_shorten(name, self._name)}{_GAP}{size:>{_SIZE}}{_GAP}{found}"
+
+
+def _shorten(name: str, width: int) -> str:
+    if cell_len(name) <= width:
+        return set_cell_size(name, width)
+    while cell_len(name) > width - 1:
+        name = name[1:]
+    return set_cell_size("…" + name, width)
+
+
+def _counts(labels: list[str]) -> list[Text]:
+    return [Text.assemble((str(n), "bold cyan"), " ", visible(label)) for label, n in by_count(labels)]
+
+
+def _labels(result: Result) -> list[Text]:
+    texts = []
+    for i, (label, score) in enumerate(zip(result.labels, result.scores.tolist(), strict=True)):
+        style, number = ("bold", "bold cyan") if i == 0 else ("dim", "dim")
+        texts.append(Text.assemble((visible(label), style), " ", (f"{score:.2f}", number)))
+    return texts
+
+
+def _fit(parts: list[Text], width: int) -> Text:
+    """As many parts as fit, then how many more there are."""
+    if not parts:
+        return Text("–", "dim")
+    line = parts[0]
+    for i, part in enumerate(parts[1:], 1):
+        more = f" + {len(parts) - i} more"
+        room = width - (cell_len(more) if i + 1 < len(parts) else 0)
+        if line.cell_len + 3 + part.cell_len > room:
+            return line.append(more, "dim")
+        line = line.append(" · ", "dim").append_text(part)
+    return line
+
+
+def _grid(*headers: str) -> RichTable:
+    table = RichTable(box=None, header_style="dim", padding=(0, 1), pad_edge=True)
+    for i, header in enumerate(headers):
+        table.add_column(header, justify="left" if i == 0 else "right")
+    return table
+
+
+def _objects_table(tally: Tally) -> RichTable:
+    table = _grid("label", "objects", "frames", "at once", "from", "to", "best")
+    for label, one in tally.ranked():
+        table.add_row(
+            visible(label), Text(f"{one.count:,}", "bold cyan"), f"{one.frames:,}", f"{one.most:,}",
+            clock(one.first), clock(one.last), Text(f"{one.best:.2f}", "dim"),
+        )  # fmt: skip
+    return table
+
+
+def _labels_table(tally: Tally) -> RichTable:
+    table = _grid("best label", "frames", "share", "from", "to", "mean")
+    for label, one in tally.ranked():
+        table.add_row(
+            visible(label), Text(f"{one.frames:,}", "bold cyan"), f"{one.frames / tally.frames:.0%}",
+            clock(one.first), clock(one.last), Text(f"{one.mean:.2f}", "dim"),
+        )  # fmt: skip
+    return table
