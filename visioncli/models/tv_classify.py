@@ -1,0 +1,109 @@
+"""torchvision's classifiers, with the numbers of their own `weights.transforms()`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from visioncli.errors import UsageError
+from visioncli.models import Array, Batch, Network, Options
+from visioncli.models.geometry import resize_and_crop, softmax, top_k
+from visioncli.results import Image, Prediction
+
+if TYPE_CHECKING:
+    import torch
+
+    from visioncli.models.tv_weights import State
+    from visioncli.registry.cards import Card
+
+# Their position embeddings are tables of one size.
+FIXED_SIZE = ("vit_", "maxvit_")
+
+
+class TorchvisionClassifier:
+    """A torchvision classification network; answers as `model(weights.transforms()(picture))` does."""
+
+    task = "classify"
+
+    def __init__(
+        self, card: Card, weights: Path, *, imgsz: tuple[int, int] | None = None, trust: bool = False
+    ) -> None:
+        self._card, self._path, self._trust = card, weights, trust
+        numbers = input_numbers(card, weights)
+        self._resize, self._crop = int(numbers["resize_size"]), int(numbers["crop_size"])
+        self._interpolation = numbers["interpolation"]
+        self._mean, self._std = tuple(numbers["mean"]), tuple(numbers["std"])
+        if imgsz is not None and imgsz != (self._crop, self._crop):
+            self._resize, self._crop = self._other_size(imgsz)
+
+    def _other_size(self, imgsz: tuple[int, int]) -> tuple[int, int]:
+        """(resize, crop) for another crop than the card's, in the card's proportion."""
+        if imgsz[0] != imgsz[1]:
+            raise UsageError(f"{self._card.name} takes square pictures", hint="give --imgsz one number")
+        if self._card.factory.startswith(FIXED_SIZE):
+            raise UsageError(f"{self._card.name} takes pictures of {self._crop} pixels only", hint="leave --imgsz out")
+        return round(imgsz[0] * self._resize / self._crop), imgsz[0]
+
+    @cached_property
+    def names(self) -> Sequence[str]:
+        """Labels by class index: the card's, or `class 0`, … where the weights are for another number."""
+        labels = self._card.labels()
+        if any(w.filename == self._path.name for w in self._card.weights):
+            return labels
+        count = self._class_count
+        return labels if count == len(labels) else tuple(f"class {i}" for i in range(count))
+
+    def prepare(self, images: Sequence[Image]) -> Batch:
+        """Centre crops, uint8 (N, H, W, 3)."""
+        crop = (self._crop, self._crop)
+        crops = [resize_and_crop(image, self._resize, crop, self._interpolation) for image in images]
+        return Batch((np.stack(crops),), (None,) * len(crops))
+
+    def network(self) -> Network:
+        """Class logits (N, C)."""
+        return Network(self._build, ("logits",), "tv-classify-1")
+
+    def finish(self, outputs: Sequence[Array], batch: Batch, options: Options) -> list[Prediction]:
+        """The k best classes."""
+        return [top_k(row, options.top_k) for row in softmax(outputs[0])]
+
+    @cached_property
+    def _state(self) -> State:
+        from visioncli.models.tv_weights import read_state
+
+        return read_state(self._path, trust=self._trust)
+
+    @cached_property
+    def _class_count(self) -> int:
+        from visioncli.models.tv_weights import class_count
+
+        return class_count(self._make, self._state, len(self._card.labels()))
+
+    def _make(self, classes: int) -> torch.nn.Module:
+        import torchvision
+
+        arguments: dict[str, Any] = {"num_classes": classes}
+        if self._card.factory in ("googlenet", "inception_v3"):
+            # As the library builds them for its published weights. The auxiliary heads are used in training only.
+            arguments |= {"transform_input": True, "init_weights": False}
+            arguments["aux_logits"] = any(key.lower().startswith("aux") for key in self._state)
+        model: torch.nn.Module = torchvision.models.get_model(self._card.factory, weights=None, **arguments)
+        return model
+
+    def _build(self) -> torch.nn.Module:
+        from visioncli.models.tv_networks import Classifier
+        from visioncli.models.tv_weights import fit
+
+        model = fit(lambda: self._make(self._class_count), self._state, self._path, self._card.factory)
+        self.__dict__.pop("_state", None)  # the network holds the tensors now
+        return Classifier(model, self._mean, self._std).eval()
+
+
+def input_numbers(card: Card, weights: Path) -> Mapping[str, Any]:
+    """What a file of weights takes: its own variant's numbers, else those of the card's default."""
+    variant = next((w for w in card.weights if w.filename == weights.name), card.default_weights)
+    return card.input_for(variant)
