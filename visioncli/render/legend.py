@@ -1,0 +1,123 @@
+"""The legend of a classification: the top k with bars and percentages on a translucent panel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visioncli.render.boxes import rounded
+from visioncli.render.style import INK, WHITE, Colour, Style, class_colour
+from visioncli.render.text import fit, text_bitmap, text_width
+from visioncli.results import Classes, Image
+
+_PANEL_OPACITY = 0.66
+_TRACK: Colour = (92, 96, 104)  # the empty part of a bar
+_MOST_HEIGHT = 0.5  # of the picture, for the panel
+_MOST_WIDTH = 0.94
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The panel's measures in px for one font size."""
+
+    size: int
+    pad: int
+    gap: int
+    text: int
+    bar: int
+    margin: int
+
+    @classmethod
+    def of(cls, size: int) -> _Layout:
+        text = text_bitmap("0", size).shape[0]
+        return cls(
+            size, max(2, round(size * 0.5)), max(1, round(size * 0.22)), text, max(2, size // 5), size // 2
+        )
+
+    @property
+    def row(self) -> int:
+        return self.text + self.bar + self.gap
+
+    def height(self, rows: int) -> int:
+        return 2 * self.pad + rows * self.row - self.gap
+
+
+def draw_legend(canvas: Image, classes: Classes, names: Sequence[str], style: Style) -> None:
+    """Draw the legend into the top left corner of `canvas` (H, W, 3); fewer rows where room is short."""
+    height, width = canvas.shape[:2]
+    if not style.labels or not len(classes):
+        return
+    layout, rows = _fit_rows(len(classes), width, height, style)
+    if rows == 0:
+        return
+    labels = [names[c] for c in classes.classes[:rows].tolist()]
+    scores = classes.scores[:rows].tolist()
+    shares = [f"{100 * s:.0f}%" if s >= 0.0995 else f"{100 * s:.1f}%" for s in scores]
+    figures = max(text_width(s, layout.size) for s in shares) if style.scores else 0
+    most = int(width * _MOST_WIDTH) - layout.margin - 2 * layout.pad
+    room = most - figures - (layout.size if figures else 0)
+    labels = [fit(label, layout.size, max(0, room)) for label in labels]
+    widest = max(text_width(label, layout.size) for label in labels)
+    inner = max(min(most, 9 * layout.size), widest + figures + (layout.size if figures else 0))
+    if inner > most or most < 8:
+        return
+    panel_height = layout.height(rows)
+    part = canvas[
+        layout.margin : layout.margin + panel_height, layout.margin : layout.margin + inner + 2 * layout.pad
+    ]
+    _shade(part, max(2.0, layout.size * 0.4))
+    y = layout.pad
+    for label, share, score, index in zip(labels, shares, scores, classes.classes.tolist(), strict=False):
+        _write(part, label, layout.size, layout.pad, y, WHITE)
+        if style.scores:
+            _write(part, share, layout.size, layout.pad + inner - text_width(share, layout.size), y, WHITE)
+        _bar(part, layout.pad, y + layout.text, inner, layout.bar, score, class_colour(index))
+        y += layout.row
+
+
+def _fit_rows(wanted: int, width: int, height: int, style: Style) -> tuple[_Layout, int]:
+    """The layout and number of rows: in the usual font, or in a smaller one to get at least 3 rows."""
+    usual = style.font_size(width, height)
+    rows = 0
+    for size in range(usual, min(usual, 9) - 1, -1):
+        layout = _Layout.of(size)
+        rows = min(
+            wanted, int(height * _MOST_HEIGHT - layout.margin - 2 * layout.pad + layout.gap) // layout.row
+        )
+        if rows >= min(wanted, 3):
+            return layout, rows
+    if (
+        rows <= 0 and layout.height(1) + layout.margin <= height
+    ):  # a low picture: one row, however much it covers
+        return layout, 1
+    return layout, max(rows, 0)
+
+
+def _shade(part: Image, radius: float) -> None:
+    """Darken the panel's ground so that white text stands out on anything."""
+    cover = rounded(part.shape[1], part.shape[0], radius)[..., None].astype(np.float32) * (
+        _PANEL_OPACITY / 255
+    )
+    _mix(part, cover, INK)
+
+
+def _write(part: Image, text: str, size: int, x: int, y: int, colour: Colour) -> None:
+    bitmap = text_bitmap(text, size)
+    spot = part[y : y + bitmap.shape[0], x : x + bitmap.shape[1]]
+    _mix(spot, bitmap[: spot.shape[0], : spot.shape[1], None].astype(np.float32) / 255, colour)
+
+
+def _bar(part: Image, x: int, y: int, width: int, height: int, share: float, colour: Colour) -> None:
+    """A bar of `share` (0..1) of `width`, its end placed to a fraction of a pixel."""
+    track = rounded(width, height, height / 2)[..., None].astype(np.float32) / 255
+    spot = part[y : y + height, x : x + width]
+    _mix(spot, track * 0.7, _TRACK)
+    filled = np.clip(share * width - np.arange(width, dtype=np.float32), 0, 1)[None, :, None]
+    _mix(spot, track * filled, colour)
+
+
+def _mix(part: Image, alpha: NDArray[np.floating], colour: Colour) -> None:
+    part[:] = np.round(part * (1 - alpha) + np.array(colour, np.float32) * alpha).astype(np.uint8)

@@ -1,0 +1,95 @@
+"""What drawings look like: colours by class, sizes by picture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+Colour = tuple[int, int, int]
+
+WHITE: Colour = (255, 255, 255)
+INK: Colour = (16, 18, 22)
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How to draw. `line` (px) and `font` (px) None scale with the picture."""
+
+    line: int | None = None
+    font: int | None = None
+    labels: bool = True
+    scores: bool = True
+
+    def line_width(self, width: int, height: int) -> int:
+        """The width of a box's line in px for a picture of `width` × `height`: 1 at 100 px, 3 at 720p."""
+        return max(1, self.line or round(0.6 + 0.0024 * _extent(width, height)))
+
+    def font_size(self, width: int, height: int) -> int:
+        """The height of the text's em in px: 9 at 100 px, 18 at 720p, about 48 at 12 megapixels."""
+        return max(8, self.font or round(7.5 + 0.0115 * _extent(width, height)))
+
+
+def _extent(width: int, height: int) -> float:
+    """One length for a picture: the geometric mean of its sides, less for very long ones."""
+    short, long = sorted((width, height))
+    return math.sqrt(short * min(long, 3 * short))
+
+
+# The lightness of successive classes (OKLCH, 0..1): neighbours in index differ in it and not in hue alone.
+_LIGHTNESS = (0.70, 0.80, 0.62, 0.86, 0.56)
+_GOLDEN_ANGLE = 180 * (3 - math.sqrt(5))
+_FIRST_HUE = 145.0  # class 0, a person in most data sets, is green: seldom the colour of skin, sky or road
+
+
+@lru_cache(maxsize=4096)
+def class_colour(index: int) -> Colour:
+    """The RGB colour of class `index`: stable, bright, and far from its neighbours' in hue and lightness.
+
+    Hues step by the golden angle in OKLCH; the chroma is the largest that sRGB can show, up to 0.19.
+    """
+    hue = math.radians((_FIRST_HUE + index * _GOLDEN_ANGLE) % 360)
+    lightness = _LIGHTNESS[index % len(_LIGHTNESS)]
+    for chroma in (c / 100 for c in range(19, -1, -1)):
+        linear = _oklab_to_linear(lightness, chroma * math.cos(hue), chroma * math.sin(hue))
+        if all(-1e-4 <= v <= 1 + 1e-4 for v in linear):
+            break
+    r, g, b = (_encode_srgb(v) for v in linear)
+    return r, g, b
+
+
+def text_colour(background: Colour) -> Colour:
+    """Near-black or white, whichever has the higher contrast to `background` (as WCAG 2.2 defines it)."""
+    luminance = relative_luminance(background)
+    on_dark = (1.05) / (luminance + 0.05)
+    on_light = (luminance + 0.05) / (relative_luminance(INK) + 0.05)
+    return WHITE if on_dark >= on_light else INK
+
+
+def relative_luminance(colour: Colour) -> float:
+    """Relative luminance 0..1 of an sRGB colour (WCAG 2.2)."""
+    r, g, b = (_decode_srgb(v) for v in colour)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def _oklab_to_linear(lightness: float, a: float, b: float) -> tuple[float, float, float]:
+    """OKLab to linear sRGB (Björn Ottosson, https://bottosson.github.io/posts/oklab/)."""
+    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    return (
+        4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
+        -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
+        -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
+    )
+
+
+def _encode_srgb(linear: float) -> int:
+    linear = min(1.0, max(0.0, linear))
+    value = 12.92 * linear if linear <= 0.0031308 else 1.055 * linear ** (1 / 2.4) - 0.055
+    return round(255 * value)
+
+
+def _decode_srgb(value: int) -> float:
+    v = value / 255
+    return v / 12.92 if v <= 0.04045 else float(((v + 0.055) / 1.055) ** 2.4)
