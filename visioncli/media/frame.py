@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -11,12 +12,13 @@ from visioncli.results import Image
 Kind = Literal["picture", "video", "camera"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Input:
     """One thing to look at, not yet opened.
 
     `source` is its name in the record, as the user gave it (a file in a folder: the folder as given, `/`, the
-    rest). `where` is what to open: a path, the bytes themselves (stdin, a downloaded URL), or a camera number.
+    rest). `where` is what to open: a path, the bytes themselves (stdin, a download), or a camera number.
+    A long video from stdin or a URL lies in a temporary file, which goes when its Input does: keep that.
     `relative` is where its annotated copy goes under `--out` when names collide: path relative to the folder
     or glob it was found through, else the bare name.
     """
@@ -42,7 +44,8 @@ class Frame:
     """One upright picture: `image` (H, W, 3) uint8 RGB, C-contiguous.
 
     `index` (from 0, as decoded, before stride) and `time` (seconds) are None for a still picture. `format` is
-    Pillow's name of a picture's format and `icc` its colour profile, kept for the annotated copy.
+    Pillow's name of a picture's format and `icc` its colour profile, kept for the annotated copy. `pts` is
+    `time` exactly, as the writer of a video wants it.
     """
 
     image: Image = field(repr=False)
@@ -50,6 +53,7 @@ class Frame:
     time: float | None = None
     format: str | None = None
     icc: bytes | None = field(default=None, repr=False)
+    pts: Fraction | None = None
 
     @property
     def width(self) -> int:

@@ -1,0 +1,337 @@
+"""Video in, through PyAV: upright RGB frames with the container's own times, in constant memory."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self, cast
+
+import av
+import av.error
+import cv2
+import numpy as np
+from av.buffer import Buffer
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.stream import VideoStream
+
+from visioncli.errors import InputError, UsageError
+from visioncli.media.frame import Frame, Input
+from visioncli.results import Image
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What a video says of itself; containers lie about `duration` and `frames`, so both are estimates.
+
+    `width` and `height` (px) are upright, of the first frame; `rotation` is the quarter turn clockwise
+    (degrees) already applied. `fps` is the average, `duration` in seconds; None where nothing tells.
+    """
+
+    width: int
+    height: int
+    fps: Fraction | None
+    time_base: Fraction
+    duration: float | None
+    frames: int | None
+    rotation: int
+    codec: str
+    has_audio: bool
+    sample_aspect_ratio: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """How a stored frame is made upright: transposed, then mirrored."""
+
+    transpose: bool = False
+    mirror_x: bool = False
+    mirror_y: bool = False
+
+    @staticmethod
+    def of(frame: VideoFrame) -> _Turn:
+        """From the display matrix: stored (x, y) is shown at (a x + c y, b x + d y); nearest quarter turn."""
+        found = cast("Mapping[str, Buffer]", frame.side_data)  # its stub knows one key only
+        if (matrix := found.get("DISPLAYMATRIX")) is None:
+            return _Turn()
+        a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+        if abs(a) + abs(d) >= abs(b) + abs(c):
+            return _Turn(False, a < 0, d < 0)
+        return _Turn(True, c < 0, b < 0)
+
+    @property
+    def degrees(self) -> int:
+        """The clockwise rotation in it (a mirrored picture: before mirroring left to right)."""
+        if self.transpose:
+            return 270 if self.mirror_y else 90
+        return 180 if self.mirror_y else 0
+
+    def __call__(self, image: Image) -> Image:
+        if self.transpose:
+            image = cv2.transpose(image)
+        if self.mirror_x or self.mirror_y:
+            image = cv2.flip(image, -1 if self.mirror_x and self.mirror_y else int(self.mirror_x))
+        return image
+
+
+class VideoReader:
+    """The frames of one video, in order of time: an iterator and a context manager.
+
+    `frames` counts what was decoded so far (with `start`: from there), before the stride; `skipped_packets`
+    what was damaged. Iterating raises InputError where decoding cannot go on.
+    """
+
+    def __init__(
+        self, video: Input, *, stride: int = 1, start: float | None = None, end: float | None = None
+    ):
+        if stride < 1:
+            raise UsageError(f"a stride of {stride}: it must be 1 or more")
+        if start is not None and end is not None and end <= start:
+            raise UsageError(f"the range ends at {end:g} s, before it starts at {start:g} s")
+        self.name = video.source
+        self.frames = 0
+        self.skipped_packets = 0
+        self._stride, self._start, self._end = stride, start or None, end
+        self._where = video.where
+        self._reformatter = VideoReformatter()
+        self._frames: Iterator[Frame] = iter(())
+        self._decoded: Iterator[VideoFrame] = iter(())
+        self._first: VideoFrame | None = None
+        self._previous: Fraction | None = None
+        self._container, self._stream = self._open()
+        try:
+            self._origin = self._first_time()
+            self._decoded = self._from_start() if self._start else self._decode()
+            self._first = next(self._decoded, None)
+            if self._first is None:
+                raise self._nothing()
+            self.info = self._describe(self._first)
+            self._frames = self._run()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self
+
+    def __next__(self) -> Frame:
+        return next(self._frames)
+
+    def close(self) -> None:
+        """Give the file and the decoder back; further frames are not to be had."""
+        self._frames, self._decoded, self._first = iter(()), iter(()), None
+        self._container.close()
+
+    def _open(self) -> tuple[InputContainer, VideoStream]:
+        try:
+            container = av.open(self._file(), "r", options=_options(self._where), metadata_errors="replace")
+        except (av.error.FFmpegError, OSError) as error:
+            raise self._reason(error) from error
+        # The first one; a cover picture is not a video.
+        moving = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
+        stream = next(moving, None)
+        if stream is None:
+            container.close()
+            raise InputError(f"{self.name}: there is no video in it", kind="unsupported")
+        # Threads by slice and by frame, as the codec can.
+        stream.thread_type = "AUTO"
+        return container, stream
+
+    def _file(self) -> str | IO[bytes]:
+        if isinstance(self._where, bytes):
+            return io.BytesIO(self._where)
+        if not isinstance(self._where, Path):
+            raise TypeError(f"a video is a file or bytes, not {self._where!r}")
+        if self._where.is_dir():
+            raise InputError(f"{self.name}: a folder, not a video")
+        name = os.fspath(self._where)
+        try:
+            # "file:" keeps FFmpeg from taking a colon in the name for a protocol.
+            return f"file:{name.encode().decode()}"
+        except UnicodeEncodeError:
+            return self._where.open("rb")  # a name that is not UTF-8, which PyAV cannot pass on
+
+    def _decode(self) -> Iterator[VideoFrame]:
+        """All frames, packet by packet: a plain decode loop would end at the first damaged one."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.error.FFmpegError as error:
+                raise self._reason(error) from error
+            if packet is None:
+                return
+            try:
+                decoded = packet.decode()
+            except av.error.FFmpegError as error:
+                if isinstance(error, (av.error.MemoryError, av.error.DecoderNotFoundError)):
+                    raise self._reason(error) from error
+                self.skipped_packets += 1
+                continue
+            yield from decoded
+
+    def _from_start(self) -> Iterator[VideoFrame]:
+        """The frames from `start` on: from the key frame before it, or from the very beginning.
+
+        Containers without a good index may land behind `start`; then all is decoded from the beginning.
+        """
+        assert self._start is not None
+        target = self._origin + Fraction(self._start)
+        base = self._stream.time_base or Fraction(1, 1000)
+        try:
+            self._container.seek(math.floor(target / base), stream=self._stream)
+            frames = self._decode()
+            first = next(frames, None)
+        except (av.error.FFmpegError, InputError):
+            first = None
+        if first is None or self._time(first) > target:
+            self._reopen()
+            frames = self._decode()
+            first = next(frames, None)
+        if first is None:
+            return
+        for frame in _chain(first, frames):
+            if self._time(frame) >= target:
+                yield frame
+                break
+        yield from frames
+
+    def _reopen(self) -> None:
+        self._container.close()
+        self._previous, self.skipped_packets = None, 0
+        self._container, self._stream = self._open()
+
+    def _first_time(self) -> Fraction:
+        base = self._stream.time_base
+        return (self._stream.start_time or 0) * base if base else Fraction(0)
+
+    def _time(self, frame: VideoFrame) -> Fraction:
+        """Seconds, exactly: the frame's own, or one frame after the one before it."""
+        pts = frame.pts if frame.pts is not None else frame.dts
+        base = frame.time_base or self._stream.time_base
+        if pts is not None and base:
+            self._previous = pts * base
+        elif self._previous is None:
+            self._previous = self._origin
+        else:
+            self._previous += 1 / (self._stream.average_rate or Fraction(25))
+        return self._previous
+
+    def _run(self) -> Iterator[Frame]:
+        assert self._first is not None
+        end = None if self._end is None else self._origin + Fraction(self._end)
+        frames = _chain(self._first, self._decoded)
+        self._first = None
+        for frame in frames:
+            time = self._time(frame)
+            if end is not None and time >= end:
+                return
+            index = self.frames
+            self.frames += 1
+            if index % self._stride == 0:
+                yield Frame(self._rgb(frame), index=index, time=float(time), pts=time)
+
+    def _rgb(self, frame: VideoFrame) -> Image:
+        try:
+            rgb = self._reformatter.reformat(
+                frame,
+                format="rgb24",
+                dst_colorspace=Colorspace.DEFAULT,
+                dst_color_range=ColorRange.JPEG,
+                threads=1,
+            )
+        except (av.error.FFmpegError, ValueError) as error:
+            raise self._reason(error) from error
+        pixels: Image = rgb.to_ndarray().astype(np.uint8, copy=False)
+        return np.ascontiguousarray(_Turn.of(frame)(pixels))
+
+    def _describe(self, first: VideoFrame) -> VideoInfo:
+        stream, turn = self._stream, _Turn.of(first)
+        fps = stream.average_rate or stream.guessed_rate
+        seconds = None
+        if stream.duration is not None and stream.time_base:
+            seconds = float(stream.duration * stream.time_base)
+        elif self._container.duration is not None:
+            seconds = self._container.duration / av.time_base
+        frames = stream.frames or (round(seconds * fps) if seconds and fps else None)
+        width, height = (first.height, first.width) if turn.transpose else (first.width, first.height)
+        return VideoInfo(
+            width=width,
+            height=height,
+            fps=fps,
+            time_base=stream.time_base or Fraction(1, 90000),
+            duration=seconds,
+            frames=frames,
+            rotation=turn.degrees,
+            codec=stream.codec_context.name,
+            has_audio=bool(self._container.streams.audio),
+            sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
+        )
+
+    def _nothing(self) -> InputError:
+        if self._start and self.skipped_packets == 0:
+            return InputError(f"{self.name}: nothing at {self._start:g} s or later, the video ends before")
+        return InputError(f"{self.name}: no frame of it can be decoded")
+
+    def _reason(self, error: Exception) -> InputError:
+        """A PyAV or system exception as one line for the user."""
+        after = f" after frame {self.frames - 1}" if self.frames else ""
+        if isinstance(error, FileNotFoundError):
+            return InputError(f"{self.name}: no such file", kind="not_found")
+        if isinstance(error, PermissionError):
+            return InputError(f"{self.name}: permission denied", kind="unreadable")
+        if isinstance(error, av.error.DecoderNotFoundError):
+            return InputError(f"{self.name}: no decoder for its codec", kind="unsupported")
+        if isinstance(error, (av.error.InvalidDataError, av.error.EOFError)):
+            return InputError(f"{self.name}: the video is damaged{after}")
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return InputError(f"{self.name}: cannot be read{after} ({text})")
+
+
+def open_video(
+    video: Input, *, stride: int = 1, start: float | None = None, end: float | None = None
+) -> VideoReader:
+    """Open a video: every `stride`-th frame from `start` (s after the video's beginning) to before `end`.
+
+    Raises InputError (`not_found`, `unsupported`, `decode`, …), also when no frame at all can be decoded, and
+    UsageError for a stride or range that makes no sense.
+    """
+    return VideoReader(video, stride=stride, start=start, end=end)
+
+
+def parse_time(text: str) -> float:
+    """Seconds from `90`, `1.5`, `1:30` or `1:02:03.5`; raises UsageError."""
+    if not re.fullmatch(r"(\d+:)?(\d+:)?\d+(\.\d*)?|(\d+:)?(\d+:)?\.\d+", text.strip()):
+        raise UsageError(f"not a time: {text}", hint="seconds, mm:ss or hh:mm:ss")
+    seconds = 0.0
+    for part in text.split(":"):
+        seconds = seconds * 60 + float(part)
+    return seconds
+
+
+def _options(where: Path | bytes | int) -> dict[str, str]:
+    # A playlist inside a file must not make FFmpeg open connections or other files.
+    return {"protocol_whitelist": "file"} if isinstance(where, Path) else {}
+
+
+def _chain(first: VideoFrame, rest: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+    yield first
+    del first  # or it would be kept alive for as long as the video lasts
+    yield from rest
