@@ -1,1 +1,1 @@
-"""TODO."""
+"""What models there are, where their weights come from, and how to load them safely."""
