@@ -34,7 +34,7 @@ class TorchvisionClassifier:
     ) -> None:
         self._card, self._path, self._trust = card, weights, trust
         numbers = input_numbers(card, weights)
-        self._resize, self._crop = int(numbers["resize_size"]), int(numbers["crop_size"])
+        self._resize, self._crop = int(numbers["resize"]), int(numbers["crop"])
         self._interpolation = numbers["interpolation"]
         self._mean, self._std = tuple(numbers["mean"]), tuple(numbers["std"])
         if imgsz is not None and imgsz != (self._crop, self._crop):
@@ -45,7 +45,9 @@ class TorchvisionClassifier:
         if imgsz[0] != imgsz[1]:
             raise UsageError(f"{self._card.name} takes square pictures", hint="give --imgsz one number")
         if self._card.factory.startswith(FIXED_SIZE):
-            raise UsageError(f"{self._card.name} takes pictures of {self._crop} pixels only", hint="leave --imgsz out")
+            raise UsageError(
+                f"{self._card.name} takes pictures of {self._crop} pixels only", hint="leave --imgsz out"
+            )
         return round(imgsz[0] * self._resize / self._crop), imgsz[0]
 
     @cached_property
@@ -88,7 +90,7 @@ class TorchvisionClassifier:
 
         arguments: dict[str, Any] = {"num_classes": classes}
         if self._card.factory in ("googlenet", "inception_v3"):
-            # As the library builds them for its published weights. The auxiliary heads are used in training only.
+            # As the library builds them for its published weights. Auxiliary heads are for training only.
             arguments |= {"transform_input": True, "init_weights": False}
             arguments["aux_logits"] = any(key.lower().startswith("aux") for key in self._state)
         model: torch.nn.Module = torchvision.models.get_model(self._card.factory, weights=None, **arguments)

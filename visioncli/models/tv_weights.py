@@ -1,4 +1,4 @@
-"""torchvision's networks with a given state dict in them. Imports torch: only for use inside `Network.build`."""
+"""torchvision's networks with a state dict in them. Imports torch: for use inside `Network.build`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _DENSENET_KEY = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.\w+)
 def read_state(path: Path, *, trust: bool) -> State:
     """The state dict in a checkpoint, fp32; `ModelError` where there is none.
 
-    Taken as it is, or out of the `model`/`state_dict` entry that training scripts write, without the `module.`
-    that distributed training puts before each name.
+    Taken as it is, or out of the `model`/`state_dict` entry that training scripts write, without the
+    `module.` that distributed training puts before each name.
     """
     from visioncli.registry.checkpoints import load
 
@@ -30,7 +30,9 @@ def read_state(path: Path, *, trust: bool) -> State:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping) or not content or not all(map(torch.is_tensor, content.values())):
-        raise ModelError(f"{path}: holds no torchvision state dict", hint="is it a checkpoint of another library?")
+        raise ModelError(
+            f"{path}: holds no torchvision state dict", hint="is it a checkpoint of another library?"
+        )
     state: State = {}
     for key, value in content.items():
         name = _DENSENET_KEY.sub(r"\1\2", str(key).removeprefix("module."))
@@ -43,7 +45,9 @@ def frozen(state: State) -> bool:
     return not any(key.endswith("num_batches_tracked") for key in state)
 
 
-def class_count(make: Callable[[int], torch.nn.Module], state: State, usual: int, key: str | None = None) -> int:
+def class_count(
+    make: Callable[[int], torch.nn.Module], state: State, usual: int, key: str | None = None
+) -> int:
     """How many classes the state dict is for.
 
     `make(n)` builds the network for n classes; `key` names the parameter that grows with them (None: the last
@@ -62,7 +66,7 @@ def fit(make: Callable[[], torch.nn.Module], state: State, path: Path, factory: 
 
     `ModelError`, which says what does not fit, where names or shapes differ.
     """
-    # Nothing is initialised (seconds for some networks) only to be overwritten: the tensors are put in as they are.
+    # Nothing is initialised (seconds for some networks) only to be overwritten: the tensors go in as is.
     with torch.device("meta"):
         model = make()
     try:
@@ -76,7 +80,12 @@ def fit(make: Callable[[], torch.nn.Module], state: State, path: Path, factory: 
 
 
 def _misfit(path: Path, factory: str, faults: Mapping[str, Any]) -> ModelError:
-    parts = [f"{len(keys)} {what} ({keys[0]}{', …' if len(keys) > 1 else ''})" for what, keys in faults.items() if keys]
+    parts = [
+        f"{len(keys)} {what} ({keys[0]}{', …' if len(keys) > 1 else ''})"
+        for what, keys in faults.items()
+        if keys
+    ]
     return ModelError(
-        f"{path}: these are not weights of {factory}: {', '.join(parts)}", hint="name the model that they belong to"
+        f"{path}: these are not weights of {factory}: {', '.join(parts)}",
+        hint="name the model that they belong to",
     )
