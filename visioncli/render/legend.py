@@ -34,7 +34,12 @@ class _Layout:
     def of(cls, size: int) -> _Layout:
         text = text_bitmap("0", size).shape[0]
         return cls(
-            size, max(2, round(size * 0.5)), max(1, round(size * 0.22)), text, max(2, size // 5), size // 2
+            size,
+            max(3, round(size * 0.55)),
+            max(2, round(size * 0.4)),
+            text,
+            max(2, round(size * 0.24)),
+            size // 2,
         )
 
     @property
@@ -56,13 +61,15 @@ def draw_legend(canvas: Image, classes: Classes, names: Sequence[str], style: St
     labels = [names[c] for c in classes.classes[:rows].tolist()]
     scores = classes.scores[:rows].tolist()
     shares = [f"{100 * s:.0f}%" if s >= 0.0995 else f"{100 * s:.1f}%" for s in scores]
-    figures = max(text_width(s, layout.size) for s in shares) if style.scores else 0
     most = int(width * _MOST_WIDTH) - layout.margin - 2 * layout.pad
+    figures = max(text_width(s, layout.size) for s in shares) if style.scores else 0
+    if most - figures < 4 * layout.size:  # a tiny picture: the label alone
+        figures = 0
     room = most - figures - (layout.size if figures else 0)
     labels = [fit(label, layout.size, max(0, room)) for label in labels]
     widest = max(text_width(label, layout.size) for label in labels)
     inner = max(min(most, 9 * layout.size), widest + figures + (layout.size if figures else 0))
-    if inner > most or most < 8:
+    if inner > most or most < layout.size:
         return
     panel_height = layout.height(rows)
     part = canvas[
@@ -72,7 +79,7 @@ def draw_legend(canvas: Image, classes: Classes, names: Sequence[str], style: St
     y = layout.pad
     for label, share, score, index in zip(labels, shares, scores, classes.classes.tolist(), strict=False):
         _write(part, label, layout.size, layout.pad, y, WHITE)
-        if style.scores:
+        if figures:
             _write(part, share, layout.size, layout.pad + inner - text_width(share, layout.size), y, WHITE)
         _bar(part, layout.pad, y + layout.text, inner, layout.bar, score, class_colour(index))
         y += layout.row

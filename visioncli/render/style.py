@@ -22,12 +22,12 @@ class Style:
     scores: bool = True
 
     def line_width(self, width: int, height: int) -> int:
-        """The width of a box's line in px for a picture of `width` × `height`: 1 at 100 px, 3 at 720p."""
-        return max(1, self.line or round(0.6 + 0.0024 * _extent(width, height)))
+        """The width of a box's line in px for a picture of `width` × `height`: 1 at 100 px, 3 at 720p, 8 at 12 megapixels."""
+        return max(1, self.line or round(1.0 + 0.0020 * _extent(width, height)))
 
     def font_size(self, width: int, height: int) -> int:
-        """The height of the text's em in px: 9 at 100 px, 18 at 720p, about 48 at 12 megapixels."""
-        return max(8, self.font or round(7.5 + 0.0115 * _extent(width, height)))
+        """The height of the text's em in px: 9 at 100 px, 18 at 720p, 44 at 12 megapixels."""
+        return max(8, self.font or round(7.5 + 0.0105 * _extent(width, height)))
 
 
 def _extent(width: int, height: int) -> float:
@@ -37,7 +37,9 @@ def _extent(width: int, height: int) -> float:
 
 
 # The lightness of successive classes (OKLCH, 0..1): neighbours in index differ in it and not in hue alone.
-_LIGHTNESS = (0.70, 0.80, 0.62, 0.86, 0.56)
+_LIGHTNESS = (0.72, 0.80, 0.64, 0.86, 0.58)
+# Yellows darker than this are olive and brown, which look dirty on photographs.
+_YELLOW_HUES, _YELLOW_LIGHTNESS = (60.0, 125.0), 0.78
 _GOLDEN_ANGLE = 180 * (3 - math.sqrt(5))
 _FIRST_HUE = 145.0  # class 0, a person in most data sets, is green: seldom the colour of skin, sky or road
 
@@ -48,8 +50,11 @@ def class_colour(index: int) -> Colour:
 
     Hues step by the golden angle in OKLCH; the chroma is the largest that sRGB can show, up to 0.19.
     """
-    hue = math.radians((_FIRST_HUE + index * _GOLDEN_ANGLE) % 360)
+    degrees = (_FIRST_HUE + index * _GOLDEN_ANGLE) % 360
     lightness = _LIGHTNESS[index % len(_LIGHTNESS)]
+    if _YELLOW_HUES[0] < degrees < _YELLOW_HUES[1]:
+        lightness = max(lightness, _YELLOW_LIGHTNESS)
+    hue = math.radians(degrees)
     for chroma in (c / 100 for c in range(19, -1, -1)):
         linear = _oklab_to_linear(lightness, chroma * math.cos(hue), chroma * math.sin(hue))
         if all(-1e-4 <= v <= 1 + 1e-4 for v in linear):
