@@ -22,11 +22,11 @@ class Style:
     scores: bool = True
 
     def line_width(self, width: int, height: int) -> int:
-        """The width of a box's line in px for a picture of `width` × `height`: 1 at 100 px, 3 at 720p, 8 at 12 megapixels."""
+        """The width of a box's line in px: 1 on 100×100 px, 3 on 720p, 8 on 12 megapixels."""
         return max(1, self.line or round(1.0 + 0.0020 * _extent(width, height)))
 
     def font_size(self, width: int, height: int) -> int:
-        """The height of the text's em in px: 9 at 100 px, 18 at 720p, 44 at 12 megapixels."""
+        """The height of the text's em in px: 9 on 100×100 px, 18 on 720p, 44 on 12 megapixels."""
         return max(8, self.font or round(7.5 + 0.0105 * _extent(width, height)))
 
 
