@@ -36,6 +36,7 @@ class InputError(VisionError, OSError):
 
     exit_code = 3
     kind = "decode"
+    source: str | None = None  # the input's name, put in by whoever knows it
 
 
 class OutputError(VisionError, OSError):

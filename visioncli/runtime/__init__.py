@@ -1,1 +1,33 @@
-"""TODO."""
+"""What runs a `Network`: numpy arrays in, numpy arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from visioncli.errors import UsageError
+from visioncli.models import Array, Network
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+RUNTIMES = ("auto", "torch")
+
+
+class Runtime(Protocol):
+    """A network made ready on a device. `device` and `precision` say what was chosen."""
+
+    device: str
+    precision: str
+
+    def __call__(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        """Run one batch."""
+
+
+def make(
+    network: Network, *, runtime: str = "auto", device: str = "auto", precision: str = "auto"
+) -> Runtime:
+    """The runtime for a network. UsageError for a device that is not there or a precision that it lacks."""
+    if runtime not in RUNTIMES:
+        raise UsageError(f"unknown runtime {runtime!r}", hint=f"one of {', '.join(RUNTIMES)}")
+    from visioncli.runtime.torch_runtime import TorchRuntime
+
+    return TorchRuntime(network, device, precision)

@@ -1,0 +1,202 @@
+"""The Python API: `load` a model, call it on pictures, stream videos through it."""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from visioncli.errors import InputError, UsageError
+from visioncli.media.frame import Failure, Frame, Input
+from visioncli.models import Options, adapter_class
+from visioncli.pipeline import Answer, Settings, run
+from visioncli.registry.cards import Card
+from visioncli.registry.lookup import Resolved, resolve
+from visioncli.results import Image, Result
+from visioncli.runtime import make
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+    Picture = str | Path | Image | PIL.Image.Image
+
+DEFAULTS = {"detect": "yolo26n", "classify": "efficientnet_v2_s"}
+
+Labels = str | int
+
+
+def load(
+    model: str,
+    *,
+    task: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    runtime: str = "auto",
+    imgsz: int | tuple[int, int] | None = None,
+    weights_dir: str | Path | None = None,
+    offline: bool = False,
+    trust_checkpoint: bool = False,
+) -> Model:
+    """A model ready to run: a name (`yolo26n`), `NAME:WEIGHTS`, or the path of a checkpoint.
+
+    Weights that are not on this machine are downloaded unless `offline`. `imgsz` is px, one number or (height,
+    width). Raises UsageError (no such model or device) and ModelError (weights not to be had or refused).
+    """
+    if imgsz is not None and (min(imgsz) if isinstance(imgsz, tuple) else imgsz) < 1:
+        raise UsageError(f"imgsz must be at least 1, not {imgsz}")
+    resolved = resolve(
+        model,
+        task,
+        weights_dir=None if weights_dir is None else Path(weights_dir),
+        offline=offline,
+        progress=False,
+    )
+    return Model(
+        resolved, device=device, precision=precision, runtime=runtime, imgsz=imgsz, trust=trust_checkpoint
+    )
+
+
+class Model:
+    """A loaded model. `names` are its labels by class number, `task` is `classify` or `detect`."""
+
+    def __init__(
+        self,
+        resolved: Resolved,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        runtime: str = "auto",
+        imgsz: int | tuple[int, int] | None = None,
+        trust: bool = False,
+    ) -> None:
+        self.resolved = resolved
+        size = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
+        factory = adapter_class(resolved.card.adapter)
+        card = replace(resolved.card, input=resolved.card.input_for(resolved.variant))
+        self.adapter = factory(card, resolved.path, imgsz=size, trust=trust)
+        self.runtime = make(self.adapter.network(), runtime=runtime, device=device, precision=precision)
+        self.names: Sequence[str] = self.adapter.names
+        self.task = self.adapter.task
+
+    @property
+    def card(self) -> Card:
+        """What the registry knows of it."""
+        return self.resolved.card
+
+    @property
+    def name(self) -> str:
+        """Its name in the registry, or that of its file."""
+        return self.resolved.card.name
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.task}, {len(self.names)} classes, {self.runtime.precision} on {self.runtime.device}>"
+
+    def options(
+        self,
+        *,
+        conf: float = 0.25,
+        iou: float | None = None,
+        max_det: int = 300,
+        classes: Iterable[Labels] | None = None,
+        agnostic_nms: bool = False,
+        top_k: int = 5,
+    ) -> Options:
+        """What to answer, checked: `classes` by label or number. UsageError for what makes no sense."""
+        for what, value in (("conf", conf), ("iou", iou)):
+            if value is not None and not 0 <= value <= 1:
+                raise UsageError(f"{what} must be between 0 and 1, not {value}")
+        for what, count in (("max-det", max_det), ("top-k", top_k)):
+            if count < 1:
+                raise UsageError(f"{what} must be at least 1, not {count}")
+        wanted = None if classes is None else frozenset(self._class_number(c) for c in classes)
+        return Options(conf, iou, max_det, wanted, agnostic_nms, top_k)
+
+    def _class_number(self, label: Labels) -> int:
+        if isinstance(label, str) and label not in self.names and label.strip().isdecimal():
+            label = int(label)
+        if isinstance(label, int):
+            if not 0 <= label < len(self.names):
+                raise UsageError(
+                    f"{self.name} has no class {label}", hint=f"it has 0 to {len(self.names) - 1}"
+                )
+            return label
+        folded = {name.casefold(): i for i, name in reversed(list(enumerate(self.names)))}
+        number = folded.get(label.strip().casefold())
+        if number is None:
+            close = difflib.get_close_matches(label.strip().casefold(), list(folded), n=3)
+            hint = (
+                f"did you mean {' or '.join(close)}?"
+                if close
+                else f"vision models info {self.name} lists its labels"
+            )
+            raise UsageError(f"{self.name} has no class {label!r}", hint=hint)
+        return number
+
+    @overload
+    def __call__(self, picture: Picture, **options: Any) -> Result: ...
+    @overload
+    def __call__(self, picture: list[Picture], **options: Any) -> list[Result]: ...
+    def __call__(self, picture: Picture | list[Picture], **options: Any) -> Result | list[Result]:
+        """The result of a picture, or of each of a list: paths, PIL pictures, or (H, W, 3) uint8 RGB arrays.
+
+        Options are those of `options()`: `conf`, `iou`, `max_det`, `classes`, `agnostic_nms`, `top_k`.
+        Raises InputError for a picture that cannot be read.
+        """
+        if isinstance(picture, list):
+            return [self(p, **options) for p in picture]
+        frame, source = _frame(picture)
+        checked = self.options(**options)
+        batch = self.adapter.prepare([frame.image])
+        prediction = self.adapter.finish(self.runtime(batch.inputs), batch, checked)[0]
+        return Result(source, frame.width, frame.height, prediction, self.names)
+
+    def stream(
+        self,
+        source: str | Path,
+        *,
+        batch: int = 8,
+        stride: int = 1,
+        start: float | None = None,
+        end: float | None = None,
+        **options: Any,
+    ) -> Iterator[tuple[Image, Result]]:
+        """Pictures and their results, one after the other, in flat memory: of a video, a folder, a glob, a camera.
+
+        Yields `(image, result)`: (H, W, 3) uint8 RGB, and the result with `frame` and `time` for a video.
+        `stride` takes every nth frame, `start` and `end` are seconds. Raises InputError at an input, or a frame,
+        that cannot be read.
+        """
+        from visioncli.media.sources import find
+
+        settings = Settings(batch, self.options(**options), stride, start, end)
+        events = run(find([str(source)]), self.adapter, self.runtime, settings, stop=threading.Event())
+        with closing(events) as open_events:
+            for event in open_events:
+                if isinstance(event, Failure):
+                    raise InputError(f"{event.source}: {event.message}", kind=event.kind)
+                if isinstance(event, Answer):
+                    yield event.frame.image, event.result
+
+
+def _frame(picture: Picture) -> tuple[Frame, str]:
+    """A picture in any of its forms as a frame, and its name."""
+    if isinstance(picture, str | Path):
+        from visioncli.media import pictures
+
+        path = Path(picture)
+        return pictures.read(Input(str(picture), "picture", path, PurePath(path.name))), str(picture)
+    if isinstance(picture, np.ndarray):
+        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
+            raise UsageError(
+                f"an array must be (height, width, 3) uint8 RGB, not {picture.shape} {picture.dtype}"
+            )
+        return Frame(np.ascontiguousarray(picture)), "array"
+    return Frame(np.ascontiguousarray(np.asarray(picture.convert("RGB")))), getattr(
+        picture, "filename", ""
+    ) or "image"

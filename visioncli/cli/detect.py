@@ -1,0 +1,33 @@
+"""`vision detect`."""
+
+from __future__ import annotations
+
+import typer
+
+from visioncli.cli.options import Crops, DetectAnswers, Inputs, Network, Outputs, takes
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+
+
+@app.command(epilog="Examples:  vision detect photo.jpg   ·   vision detect --video cars.mp4 --classes car,truck   ·   find . -name '*.jpg' -print0 | vision detect -0 - --jsonl out.jsonl --no-media")  # fmt: skip
+@takes(Inputs, Network, DetectAnswers, Crops, Outputs)
+def detect(inputs: Inputs, network: Network, answers: DetectAnswers, crops: Crops, outputs: Outputs) -> None:
+    """Find objects: boxes with labels and scores, in pictures and video.
+
+    Prints a table and writes annotated copies to vision-out/. In a pipe: tab-separated lines, one an object.
+    """
+    from visioncli.cli.run import run
+
+    wanted = None if answers.classes is None else [c for c in answers.classes.split(",") if c.strip()]
+    run(
+        "detect",
+        inputs,
+        network,
+        outputs,
+        crops=crops.crops,
+        conf=answers.conf,
+        iou=answers.iou,
+        max_det=answers.max_det,
+        classes=wanted,
+        agnostic_nms=answers.agnostic_nms,
+    )

@@ -1,0 +1,325 @@
+"""`vision models`: what there is, what is known of it, and the weights on this machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from visioncli.errors import ModelError, UsageError
+from visioncli.registry import weights as store
+from visioncli.registry.cards import COMMANDS, Card, Weights
+from visioncli.registry.lookup import cards, find, resolve
+
+app = typer.Typer(
+    help="List models, see what is known of them, fetch and check their weights.", no_args_is_help=True
+)
+
+SORTS = {"top1": "top1", "map": "map", "params": "params", "gflops": "gflops", "size": "bytes"}
+COLUMNS = ("name", "task", "family", "top1", "map", "params", "gflops", "bytes", "licence", "here")
+LIBRARIES_MB = 450
+"""What a process holds before any network: Python, torch, torchvision or ultralytics; measured, resident."""
+
+WeightsDir = Annotated[
+    Path | None, typer.Option("--weights-dir", metavar="DIR", help="Look here first, and download to here.")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Make no connection at all.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_models(
+    task: Annotated[str | None, typer.Option(metavar="TASK", help="classify, detect or segment.")] = None,
+    family: Annotated[str | None, typer.Option(metavar="FAMILY", help="One family, such as YOLO26.")] = None,
+    sort: Annotated[
+        str | None, typer.Option(metavar="KEY", help="top1, map, params, gflops or size.")
+    ] = None,
+    as_json: Json = False,
+    weights_dir: WeightsDir = None,
+) -> None:
+    """List the models: a table on a terminal, tab-separated lines in a pipe."""
+    rows = [_row(card, weights_dir) for card in _chosen(task, family)]
+    if sort is not None:
+        if sort not in SORTS:
+            raise UsageError(f"--sort {sort}: not a column to sort by", hint=f"one of {', '.join(SORTS)}")
+        key = SORTS[sort]
+        best_first = key in ("top1", "map")
+        known = [r for r in rows if r[key] is not None]
+        rows = sorted(known, key=lambda r: -r[key] if best_first else r[key]) + [
+            r for r in rows if r[key] is None
+        ]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    elif sys.stdout.isatty():
+        _table(rows)
+    else:
+        _lines([COLUMNS, *([_plain(r[c]) for c in COLUMNS] for r in rows)])
+
+
+def _chosen(task: str | None, family: str | None) -> list[Card]:
+    every = list(cards().values())
+    if task is not None:
+        tasks = {t for c in every for t in (c.task, COMMANDS.get(c.task, c.task))}
+        if task not in tasks:
+            raise UsageError(
+                f"--task {task}: there is no such task", hint=f"one of {', '.join(sorted(tasks))}"
+            )
+        every = [c for c in every if task in (c.task, COMMANDS.get(c.task, c.task))]
+    if family is not None:
+        wanted = _folded(family)
+        fitting = [c for c in every if wanted in (_folded(c.family), _folded(c.library))]
+        if not fitting:
+            families = ", ".join(dict.fromkeys(c.family for c in every))
+            raise UsageError(f"--family {family}: there is no such family", hint=f"there are {families}")
+        every = fitting
+    return every
+
+
+def _folded(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def _row(card: Card, weights_dir: Path | None, weights: Weights | None = None) -> dict[str, Any]:
+    """One line of the list, or one variant of `info`: plain values, None where nobody says."""
+    weights = weights or card.default_weights
+    metrics = weights.metrics if weights else {}
+    return {
+        "name": card.name,
+        "task": card.task,
+        "family": card.family,
+        "top1": metrics.get("top1"),
+        "map": metrics.get("map", metrics.get("map_e2e")),
+        "params": (weights and weights.params) or card.params,
+        "gflops": (weights and weights.gflops) or card.gflops,
+        "bytes": weights.bytes if weights else None,
+        "licence": weights.licence if weights else None,
+        "here": bool(weights and store.present(card, weights, weights_dir)),
+    }
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
+
+
+def _lines(rows: Sequence[Sequence[str]]) -> None:
+    sys.stdout.write("".join("\t".join(row) + "\n" for row in rows))
+
+
+def _table(rows: list[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("model", no_wrap=True)
+    table.add_column("task", no_wrap=True)
+    table.add_column("family", no_wrap=True)
+    for heading in ("top-1 | mAP", "params", "GFLOPs", "size"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("licence", no_wrap=True)
+    table.add_column("here")
+    for row in rows:
+        table.add_row(
+            row["name"], COMMANDS.get(row["task"], row["task"]), row["family"], _figure(row), _count(row["params"]),
+            _gflops(row["gflops"]), _size(row["bytes"]), row["licence"] or "", "[green]yes[/]" if row["here"] else "",
+        )  # fmt: skip
+    Console().print(table)
+
+
+def _figure(row: dict[str, Any]) -> str:
+    value = row["top1"] if row["top1"] is not None else row["map"]
+    return "" if value is None else f"{value:.1f}"
+
+
+def _count(value: float | None) -> str:
+    return "" if value is None else f"{value / 1e6:.1f} M"
+
+
+def _gflops(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
+
+
+def _size(value: float | None) -> str:
+    return "" if value is None else f"{value / 1e6:.1f} MB"
+
+
+@app.command()
+def info(
+    name: Annotated[str, typer.Argument(metavar="MODEL")],
+    as_json: Json = False,
+    weights_dir: WeightsDir = None,
+) -> None:
+    """Show what is known of a model: all its weights, its input, and the memory that a run needs."""
+    card = find(name.partition(":")[0])
+    variants = [_variant(card, w, weights_dir) for w in card.weights]
+    if as_json:
+        about = {
+            k: v
+            for k, v in _row(card, weights_dir).items()
+            if k not in ("top1", "map", "bytes", "licence", "here")
+        }
+        about |= {
+            "library": card.library,
+            "adapter": card.adapter,
+            "factory": card.factory,
+            "plugin": card.plugin,
+        }
+        print(
+            json.dumps(
+                {**about, "classes": len(card.labels()), "default": card.default, "weights": variants},
+                indent=2,
+            )
+        )
+        return
+    print(
+        f"{card.name}: {COMMANDS.get(card.task, card.task)}, {card.family}, from {card.plugin or card.library}"
+    )
+    print(f"  parameters   {_count(card.params)}")
+    print(f"  GFLOPs       {_gflops(card.gflops)} a picture (multiplications and additions counted apart)")
+    print(f"  classes      {len(card.labels()) or 'as the checkpoint says'}")
+    for variant in variants:
+        _print_variant(card, variant)
+
+
+def _variant(card: Card, weights: Weights, weights_dir: Path | None) -> dict[str, Any]:
+    row = _row(card, weights_dir, weights)
+    path = store.present(card, weights, weights_dir)
+    return {
+        "name": weights.name,
+        "file": weights.filename,
+        "metrics": dict(weights.metrics),
+        "page": weights.page,
+        "licence": weights.licence,
+        "bytes": weights.bytes,
+        "sha256": weights.sha256,
+        "url": store.download_url(weights),
+        "input": dict(card.input_for(weights)),
+        "memory_mb": memory_mb(card, weights),
+        "unfit": weights.unfit,
+        "path": str(path) if path else None,
+        "params": row["params"],
+        "gflops": row["gflops"],
+    }
+
+
+def memory_mb(card: Card, weights: Weights) -> dict[str, float] | None:
+    """What a run at batch 1 and fp32 holds, in MB: weights, activations at their peak; None where unknown."""
+    params = weights.params or card.params
+    activations = weights.activations_mb or card.activations_mb
+    if params is None or activations is None:
+        return None
+    held = round(params * 4 / 1e6, 1)
+    return {"weights": held, "activations": activations, "total": round(held + activations, 1)}
+
+
+def _print_variant(card: Card, variant: dict[str, Any]) -> None:
+    mark = " (the default)" if variant["name"] == card.default and len(card.weights) > 1 else ""
+    print(f"\n{card.name}:{variant['name']}{mark}")
+    figures = ", ".join(f"{_LABELS.get(k, k)} {v}" for k, v in variant["metrics"].items())
+    print(f"  figures      {figures or 'none published'}  ({variant['page']})")
+    print(f"  input        {_input(variant['input'])}")
+    if memory := variant["memory_mb"]:
+        print(
+            f"  memory       {memory['total']:.0f} MB at batch 1, fp32: weights {memory['weights']:.0f}, activations "
+            f"{memory['activations']:.0f}; beside about {LIBRARIES_MB} for the libraries"
+        )
+    print(f"  download     {_size(variant['bytes'])}, {variant['url']}")
+    print(
+        f"  SHA-256      {variant['sha256'] or 'none published'}{'…' if len(variant['sha256'] or '') == 8 else ''}"
+    )
+    print(f"  licence      {variant['licence']}{_NON_COMMERCIAL if '-NC' in variant['licence'] else ''}")
+    if variant["unfit"]:
+        print(f"  not usable   {variant['unfit']}")
+    print(f"  here         {variant['path'] or 'no'}")
+
+
+_NON_COMMERCIAL = " (not for commercial use)"
+_LABELS = {
+    "top1": "top-1", "top5": "top-5", "map": "mAP", "map50": "mAP50", "map_e2e": "mAP without NMS", "mask_map":
+    "mask mAP", "mask_map_e2e": "mask mAP without NMS", "miou": "mIoU", "pixel_acc": "pixel accuracy",
+}  # fmt: skip
+
+
+def _input(values: dict[str, Any]) -> str:
+    if "imgsz" in values:
+        return f"{values['imgsz']}×{values['imgsz']} px at most, letterboxed"
+    if "crop" in values:
+        return f"{values['crop']}×{values['crop']} px, cut from the shorter side at {values['resize']} ({values['interpolation']})"
+    if "fixed" in values:
+        return f"{values['fixed'][0]}×{values['fixed'][1]} px"
+    if "min" in values:
+        return f"shorter side {values['min']} px, longer side at most {values['max']}"
+    if "resize" in values:
+        return f"shorter side {values['resize']} px ({values['interpolation']})"
+    return ", ".join(f"{k} {v}" for k, v in values.items()) or "as the adapter says"
+
+
+@app.command()
+def pull(
+    names: Annotated[list[str], typer.Argument(metavar="MODEL…", help="NAME or NAME:WEIGHTS.")],
+    weights_dir: WeightsDir = None,
+    offline: Offline = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on stderr.")] = False,
+) -> None:
+    """Download weights that are not on this machine, check them, and print where they are."""
+    for name in names:
+        _known(name)
+    for name in names:
+        found = resolve(name, weights_dir=weights_dir, offline=offline, progress=not quiet)
+        if found.note and not quiet:
+            print(f"vision: {found.note}", file=sys.stderr)
+        print(found.path)
+
+
+def _known(spec: str) -> tuple[Card, Weights]:
+    """The card and variant of NAME or NAME:WEIGHTS; UsageError for anything else."""
+    name, _, rest = spec.partition(":")
+    card = find(name)
+    weights = card.variant(rest) if rest else card.default_weights
+    if weights is None:
+        has = ", ".join(w.name for w in card.weights) or "none that are published"
+        raise UsageError(f"{name} has no weights {rest!r}", hint=f"its weights: {has}")
+    return card, weights
+
+
+@app.command()
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL…]")] = None,
+    weights_dir: WeightsDir = None,
+) -> None:
+    """Hash the weights on this machine again and compare: all of them, or those named. Exit 5 if one is wrong."""
+    chosen = [_known(n) for n in names] if names else [(c, w) for c in cards().values() for w in c.weights]
+    wrong = 0
+    rows = []
+    for card, weights in chosen:
+        paths = list(store.all_present(card, weights, weights_dir))
+        if not paths and names:
+            rows.append((f"{card.name}:{weights.name}", "missing", "", ""))
+            wrong += 1
+        for path in paths:
+            verdict, digest = store.verdict(path, weights)
+            wrong += verdict == "wrong"
+            rows.append((f"{card.name}:{weights.name}", verdict, digest, str(path)))
+    _lines(rows)
+    if wrong:
+        raise ModelError(
+            f"{wrong} of {len(rows)} not as published", hint="delete them; vision models pull fetches anew"
+        )
+    if not rows:
+        print("vision: no weights on this machine", file=sys.stderr)
+
+
+@app.command()
+def path(
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="NAME or NAME:WEIGHTS.")],
+    weights_dir: WeightsDir = None,
+) -> None:
+    """Print where a model's weights are on this machine. Exit 5 if they are not."""
+    _known(name)
+    print(resolve(name, weights_dir=weights_dir, offline=True, progress=False).path)

@@ -1,0 +1,303 @@
+"""The option groups that commands share: each option is written once, here.
+
+A command takes whole groups: `@command(Inputs, Network, Answers, Outputs)` gives its function one argument a
+group. What typer sees is the flat list of their fields.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from visioncli import config
+from visioncli.errors import UsageError
+
+INPUT, MODEL, ANSWER, OUTPUT, MORE = "Input", "Model", "Answer", "Output", "More"
+
+
+def _models(task: str) -> Callable[[str], list[str]]:
+    """Shell completion of `--model`."""
+
+    def complete(incomplete: str) -> list[str]:
+        from visioncli.registry.lookup import cards, same_command
+
+        return [n for n, c in cards().items() if n.startswith(incomplete) and same_command(c.task, task)]
+
+    return complete
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What to look at."""
+
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Files, folders, 'globs', addresses, - for stdin (a picture, a video or a list of names), "
+            "or camera numbers.",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
+    image: Annotated[
+        list[str], typer.Option("--image", metavar="FILE", help="A picture.", rich_help_panel=INPUT)
+    ] = field(default_factory=list)
+    video: Annotated[
+        list[str], typer.Option("--video", metavar="FILE", help="A video.", rich_help_panel=INPUT)
+    ] = field(default_factory=list)
+    dir: Annotated[
+        list[str], typer.Option("--dir", metavar="DIR", help="A folder.", rich_help_panel=INPUT)
+    ] = field(default_factory=list)
+    from_file: Annotated[
+        list[str],
+        typer.Option(
+            "--from-file", metavar="LIST", help="A file with one input a line.", rich_help_panel=INPUT
+        ),
+    ] = field(default_factory=list)
+    null: Annotated[
+        bool,
+        typer.Option(
+            "-0", "--null", help="Lists are separated by NUL (find -print0).", rich_help_panel=INPUT
+        ),
+    ] = False
+    recursive: Annotated[
+        bool, typer.Option("-r", "--recursive", help="Go into sub-folders.", rich_help_panel=INPUT)
+    ] = False
+    stride: Annotated[
+        int, typer.Option("--stride", min=1, metavar="N", help="Every Nth frame.", rich_help_panel=INPUT)
+    ] = 1
+    start: Annotated[
+        str | None,
+        typer.Option("--start", metavar="T", help="Begin at T: seconds or h:mm:ss.", rich_help_panel=INPUT),
+    ] = None
+    end: Annotated[
+        str | None,
+        typer.Option("--end", metavar="T", help="Stop at T: seconds or h:mm:ss.", rich_help_panel=INPUT),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Network:
+    """Which model, and how it runs."""
+
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="NAME",
+            help="A name of `vision models list`, NAME:WEIGHTS, or a checkpoint's path.",
+            show_default=False,
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device", metavar="auto|cpu|cuda[:N]|mps", help="Where it runs.", rich_help_panel=MODEL
+        ),
+    ] = "auto"
+    batch: Annotated[
+        str, typer.Option("--batch", metavar="N|auto", help="Pictures at a time.", rich_help_panel=MODEL)
+    ] = "auto"
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision",
+            metavar="auto|fp32|bf16|fp16",
+            help="fp32 is the library's own.",
+            rich_help_panel=MODEL,
+        ),
+    ] = "auto"
+    runtime: Annotated[
+        str, typer.Option("--runtime", metavar="auto|torch", help="What runs it.", rich_help_panel=MODEL)
+    ] = "auto"
+    imgsz: Annotated[
+        str | None,
+        typer.Option(
+            "--imgsz",
+            metavar="N|HxW",
+            help="Size that pictures are fitted to; the model's own if not given.",
+            show_default=False,
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    weights_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--weights-dir", metavar="DIR", help="Look for weights here first.", rich_help_panel=MODEL
+        ),
+    ] = None
+    offline: Annotated[
+        bool, typer.Option("--offline", help="No connection at all.", rich_help_panel=MODEL)
+    ] = False
+    trust_checkpoint: Annotated[
+        bool,
+        typer.Option(
+            "--trust-checkpoint",
+            help="Load a checkpoint that may run code: only your own.",
+            rich_help_panel=MODEL,
+        ),
+    ] = False
+
+
+@dataclass(frozen=True)
+class DetectAnswers:
+    """Which objects count."""
+
+    conf: Annotated[
+        float, typer.Option("--conf", min=0, max=1, help="Lowest score.", rich_help_panel=ANSWER)
+    ] = 0.25
+    iou: Annotated[
+        float | None,
+        typer.Option(
+            "--iou",
+            min=0,
+            max=1,
+            help="Overlap above which the weaker of two boxes goes; the library's default if not given.",
+            show_default=False,
+            rich_help_panel=ANSWER,
+        ),
+    ] = None
+    max_det: Annotated[
+        int,
+        typer.Option("--max-det", min=1, metavar="N", help="Most objects a picture.", rich_help_panel=ANSWER),
+    ] = 300
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            "--classes", metavar="person,car", help="Only these: labels or numbers.", rich_help_panel=ANSWER
+        ),
+    ] = None
+    agnostic_nms: Annotated[
+        bool,
+        typer.Option(
+            "--agnostic-nms",
+            help="Boxes of different classes suppress each other too.",
+            rich_help_panel=ANSWER,
+        ),
+    ] = False
+
+
+@dataclass(frozen=True)
+class ClassifyAnswers:
+    """How many labels."""
+
+    top_k: Annotated[
+        int,
+        typer.Option("-k", "--top-k", min=1, metavar="N", help="How many labels.", rich_help_panel=ANSWER),
+    ] = 5
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where results go."""
+
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="DIR",
+            help="Annotated copies go here; vision-out/ if not given.",
+            show_default=False,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
+    no_media: Annotated[
+        bool, typer.Option("--no-media", help="No annotated copies.", rich_help_panel=OUTPUT)
+    ] = False
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON array on stdout (pictures only).", rich_help_panel=OUTPUT)
+    ] = False
+    jsonl: Annotated[
+        str | None,
+        typer.Option(
+            "--jsonl", metavar="[FILE]", help="The record, a JSON object a line; stdout without FILE.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None  # fmt: skip
+    csv: Annotated[
+        str | None, typer.Option("--csv", metavar="FILE", help="Results as CSV.", rich_help_panel=OUTPUT)
+    ] = None
+    force: Annotated[
+        bool, typer.Option("-f", "--force", help="Overwrite files that you named.", rich_help_panel=OUTPUT)
+    ] = False
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Say where the time went.", rich_help_panel=MORE)
+    ] = False
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.", rich_help_panel=MORE)] = False
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more.", rich_help_panel=MORE)] = False
+    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks.", rich_help_panel=MORE)] = False
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Defaults of options, instead of vision.toml.",
+            is_eager=True,
+            callback=config.apply,
+            rich_help_panel=MORE,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Each object as a picture of its own."""
+
+    crops: Annotated[
+        Path | None,
+        typer.Option("--crops", metavar="DIR", help="Save each object's crop here.", rich_help_panel=OUTPUT),
+    ] = None
+
+
+def takes(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command's function one argument a group, filled from the flat options that typer sees."""
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        parameters: list[inspect.Parameter] = []
+        for group in groups:
+            hints = get_type_hints(group, include_extras=True)
+            for f in fields(group):
+                default = f.default_factory() if f.default_factory is not MISSING else f.default
+                kind = inspect.Parameter.KEYWORD_ONLY
+                parameters.append(inspect.Parameter(f.name, kind, default=default, annotation=hints[f.name]))
+
+        @functools.wraps(function)
+        def wrapper(**values: Any) -> None:
+            function(*(group(**{f.name: values[f.name] for f in fields(group)}) for group in groups))
+
+        wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
+        return wrapper
+
+    return decorate
+
+
+def size(text: str | None) -> int | tuple[int, int] | None:
+    """`640` or `384x640` (height x width) to px."""
+    if text is None:
+        return None
+    parts = text.lower().replace(",", "x").split("x")
+    if not all(p.strip().isdecimal() and int(p) > 0 for p in parts) or len(parts) > 2:
+        raise UsageError(
+            f"--imgsz {text}: not a size", hint="a number of pixels, or HEIGHTxWIDTH like 384x640"
+        )
+    numbers = [int(p) for p in parts]
+    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
+def batch_size(text: str, device: str) -> int:
+    """`8` or `auto` to a number of pictures."""
+    if text == "auto":
+        return 8 if device == "cpu" else 16  # measured: the nano YOLOs gain little beyond
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--batch {text}: neither a number from 1 nor auto")
+    return int(text)

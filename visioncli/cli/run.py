@@ -1,0 +1,336 @@
+"""What `classify` and `detect` share: inputs through a model into sinks, media and an exit code."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from visioncli.cli.interrupt import Interrupt
+from visioncli.cli.options import Inputs, Network, Outputs, batch_size, size
+from visioncli.errors import UsageError
+from visioncli.output import Sink, open_sinks
+from visioncli.output.terminal import Terminal
+from visioncli.profile import Profile
+
+if TYPE_CHECKING:
+    from visioncli.api import Model
+    from visioncli.media.frame import Failure, Input
+    from visioncli.output.media import MediaSink, VideoSink
+    from visioncli.pipeline import Answer, Opened, Settings
+
+DEFAULT_OUT = Path("vision-out")
+
+
+def run(
+    task: str,
+    inputs: Inputs,
+    network: Network,
+    outputs: Outputs,
+    *,
+    crops: Path | None = None,
+    **answers: Any,
+) -> None:
+    """Run a command to its end. Raises typer.Exit with 3, 130 or 143 where it did not all go well."""
+    terminal = Terminal(quiet=outputs.quiet, verbose=outputs.verbose)
+    profile = Profile()
+    with Interrupt() as interrupt, ExitStack() as stack:
+        found = _find(task, inputs, network.offline)
+        progress = terminal.progress(task)
+        sinks = [
+            *open_sinks(
+                terminal, json=outputs.json, jsonl=outputs.jsonl, csv=outputs.csv, force=outputs.force
+            ),
+            progress,
+        ]
+        for sink in sinks:
+            stack.callback(sink.close)
+        if outputs.json:
+            found = _pictures_only(found)
+        media = _media(outputs, crops, terminal)
+        with profile.stage("load"):
+            model = _model(task, network, terminal)
+        settings = _settings(model, inputs, network, keep_images=media is not None, **answers)
+        work = _Work(sinks, media, terminal, profile, settings, progress)
+        stack.callback(work.abort)
+        work.start(_about(model, task, inputs, network, outputs, answers))
+
+        from visioncli.pipeline import run as events
+
+        with closing(
+            events(found, model.adapter, model.runtime, settings, stop=interrupt.stop, profile=profile)
+        ) as stream:
+            for event in stream:
+                work.take(event)
+        work.end(interrupted=interrupt.code is not None)
+    terminal.detail(f"{getattr(found, 'skipped', 0)} files in folders were no media and left out")
+    if outputs.profile:
+        for line in profile.table():
+            print(line, file=sys.stderr)
+    if interrupt.code is not None:
+        raise typer.Exit(interrupt.code)
+    if work.errors:
+        terminal.detail(f"{work.errors} of {work.inputs} inputs failed")
+        raise typer.Exit(3)
+
+
+def _find(task: str, inputs: Inputs, offline: bool) -> Iterator[Input | Failure]:
+    """The inputs, as a stream; stdin where nothing is named and nobody types there."""
+    from visioncli.media.sources import find
+
+    named = [*inputs.inputs, *inputs.image, *inputs.video, *inputs.dir, *inputs.from_file]
+    arguments = list(inputs.inputs)
+    if not named:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise UsageError(
+                f"nothing to {task}: name files, folders or - for stdin",
+                hint=f"like: vision {task} photo.jpg",
+            )
+        arguments = ["-"]
+    return find(
+        arguments,
+        videos=inputs.video,
+        images=inputs.image,
+        dirs=inputs.dir,
+        from_files=inputs.from_file,
+        null=inputs.null,
+        recursive=inputs.recursive,
+        offline=offline,
+    )
+
+
+def _pictures_only(found: Iterable[Input | Failure]) -> Iterator[Input | Failure]:
+    from visioncli.media.frame import Input
+
+    for item in found:
+        if isinstance(item, Input) and item.kind != "picture":
+            raise UsageError(
+                f"--json is for pictures, and {item.source} is a {item.kind}", hint="use --jsonl"
+            )
+        yield item
+
+
+def _media(outputs: Outputs, crops: Path | None, terminal: Terminal) -> MediaSink | None:
+    if outputs.no_media and crops is None:
+        return None
+    from visioncli.output.media import MediaSink
+
+    folder = None if outputs.no_media else outputs.out or DEFAULT_OUT
+    return MediaSink(
+        folder, crops=crops, named=outputs.out is not None, force=outputs.force, warn=terminal.warn
+    )
+
+
+def _model(task: str, network: Network, terminal: Terminal) -> Model:
+    from visioncli.api import DEFAULTS, Model
+    from visioncli.registry.lookup import resolve
+
+    resolved = resolve(
+        network.model or DEFAULTS[task],
+        task,
+        weights_dir=network.weights_dir,
+        offline=network.offline,
+        progress=not terminal.quiet,
+    )
+    if resolved.note:
+        terminal.note(resolved.note)
+    model = Model(
+        resolved,
+        device=network.device,
+        precision=network.precision,
+        runtime=network.runtime,
+        imgsz=size(network.imgsz),
+        trust=network.trust_checkpoint,
+    )
+    terminal.detail(f"{resolved.path}, {model.runtime.precision} on {model.runtime.device}")
+    return model
+
+
+def _settings(
+    model: Model, inputs: Inputs, network: Network, *, keep_images: bool, **answers: Any
+) -> Settings:
+    from visioncli.media.video_in import parse_time
+    from visioncli.pipeline import Settings
+
+    start = None if inputs.start is None else parse_time(inputs.start)
+    end = None if inputs.end is None else parse_time(inputs.end)
+    if start is not None and end is not None and end <= start:
+        raise UsageError(f"--end {inputs.end} is not after --start {inputs.start}")
+    return Settings(
+        batch=batch_size(network.batch, model.runtime.device),
+        options=model.options(**answers),
+        stride=inputs.stride,
+        start=start,
+        end=end,
+        keep_images=keep_images,
+    )
+
+
+def _about(
+    model: Model, task: str, inputs: Inputs, network: Network, outputs: Outputs, answers: dict[str, Any]
+) -> Any:
+    from visioncli.records import Run
+
+    resolved = model.resolved
+    options = {
+        **asdict(network),
+        **answers,
+        "stride": inputs.stride,
+        "start": inputs.start,
+        "end": inputs.end,
+    }
+    options |= {"device": model.runtime.device, "precision": model.runtime.precision, "runtime": "torch"}
+    options.pop("model")
+    return Run(
+        task=task,
+        model=model.name,
+        weights=resolved.variant.name if resolved.variant else resolved.path.name,
+        sha256=resolved.sha256,
+        names=model.names,
+        options=options,
+    )
+
+
+class _Work:
+    """Hands each event to the sinks in order, and the drawing and encoding to threads behind them."""
+
+    def __init__(
+        self,
+        sinks: list[Sink],
+        media: MediaSink | None,
+        terminal: Terminal,
+        profile: Profile,
+        settings: Settings,
+        progress: Any,
+    ) -> None:
+        self.inputs = self.errors = 0
+        self._sinks, self._media, self._terminal, self._profile = sinks, media, terminal, profile
+        self._settings, self._progress = settings, progress
+        self._pool = ThreadPoolExecutor(2, "write")
+        self._saving: list[Future[Any]] = []
+        self._video: _VideoLane | None = None
+        self._began = time.monotonic()
+
+    def start(self, about: Any) -> None:
+        """The model is there."""
+        for sink in self._sinks:
+            sink.start(about)
+
+    def take(self, event: Any) -> None:
+        """One event of the pipeline."""
+        from visioncli.media.frame import Failure
+        from visioncli.pipeline import Answer, Closed, Opened
+
+        if isinstance(event, Answer):
+            self._answer(event)
+        elif isinstance(event, Failure):
+            self.errors += 1
+            self.inputs += self._video is None and event.frame is None
+            self._terminal.failure(event)
+            for sink in self._sinks:
+                sink.failure(event)
+        elif isinstance(event, Opened):
+            self._opened(event)
+        elif isinstance(event, Closed):
+            if self._video is not None:
+                lane, self._video = self._video, None
+                lane.abort() if event.cut else lane.close()
+            if event.cut:
+                return
+            if event.skipped_packets:
+                self._terminal.warn(f"{event.input.source}: {event.skipped_packets} damaged packets skipped")
+            for sink in self._sinks:
+                sink.done(event.input.source, event.frames, event.skipped_packets)
+
+    def _opened(self, event: Opened) -> None:
+        from visioncli.pipeline import progress_total
+
+        self.inputs += 1
+        if hasattr(self._progress, "expect_frames"):
+            self._progress.expect_frames(event.input.source, progress_total(event.info, self._settings))
+        if self._media is not None:
+            sink = self._media.video(
+                event.input, event.info, start=self._settings.start, end=self._settings.end
+            )
+            self._video = _VideoLane(sink, self._profile)
+
+    def _answer(self, event: Answer) -> None:
+        if event.frame.index is None:
+            self.inputs += 1
+            if self._media is not None:
+                self._save(self._media, event)
+        elif self._video is not None:
+            self._video.put(event)
+        for sink in self._sinks:
+            sink.result(event.result)
+
+    def _save(self, media: MediaSink, event: Answer) -> None:
+        """Draw and write a picture in the pool; its name is settled here, in the order of the inputs."""
+        target = media.reserve(event.input, event.frame)
+
+        def save() -> None:
+            with self._profile.stage("write"):
+                media.save_picture(event.input, event.frame, event.result, target)
+
+        self._saving.append(self._pool.submit(save))
+        while len(self._saving) > 4:
+            self._saving.pop(0).result()
+
+    def end(self, *, interrupted: bool) -> None:
+        """Wait for what is being written; then the sinks' last words."""
+        for saved in self._saving:
+            saved.result()
+        self._saving.clear()
+        from visioncli.records import Summary
+
+        summary = Summary(self.inputs, self.errors, time.monotonic() - self._began, interrupted)
+        for sink in self._sinks:
+            sink.end(summary)
+
+    def abort(self) -> None:
+        """Let go of everything: what is open and not finished is removed."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._video is not None:
+            self._video.abort()
+            self._video = None
+
+
+class _VideoLane:
+    """Draws and encodes one video's frames in a thread of its own, in order."""
+
+    def __init__(self, sink: VideoSink, profile: Profile) -> None:
+        from visioncli.background import Behind
+
+        def write(event: Answer) -> None:
+            with profile.stage("write"):
+                sink.write(event.frame, event.result)
+
+        self._sink = sink
+        self._lane: Behind[Answer] = Behind(write, 8, name="encode")
+
+    def put(self, event: Answer) -> None:
+        """The next frame."""
+        self._lane.put(event)
+
+    def close(self) -> None:
+        """Finish the file."""
+        try:
+            self._lane.close()
+        except BaseException:
+            self._sink.abort()
+            raise
+        self._sink.close()
+
+    def abort(self) -> None:
+        """Remove the file."""
+        try:
+            self._lane.close()
+        finally:
+            self._sink.abort()

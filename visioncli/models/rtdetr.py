@@ -1,0 +1,88 @@
+"""Ultralytics' RT-DETR: a stretched square in, queries out, no NMS (https://arxiv.org/abs/2304.08069)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from visioncli.models import Array, Batch, Network, Options
+from visioncli.models._checkpoint import UltralyticsCheckpoint
+from visioncli.models.geometry import sigmoid
+from visioncli.models.letterbox import Letterbox, stretch, whole_strides
+from visioncli.results import Detections, Floats, Image, Prediction
+
+if TYPE_CHECKING:
+    import torch
+
+    from visioncli.registry.cards import Card
+
+STRIDE = 32
+
+
+class RtDetr:
+    """An RT-DETR network; answers as `RTDETR(...).predict()` does. It has no use for `iou` and `agnostic_nms`."""
+
+    task = "detect"
+
+    def __init__(
+        self, card: Card, weights: Path, *, imgsz: tuple[int, int] | None = None, trust: bool = False
+    ) -> None:
+        self._checkpoint = UltralyticsCheckpoint(weights, card, trust=trust)
+        self._imgsz = imgsz
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Labels by class index."""
+        return self._checkpoint.names
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """The (height, width) that pictures are stretched to."""
+        return whole_strides(self._imgsz or self._checkpoint.imgsz, STRIDE)
+
+    def prepare(self, images: Sequence[Image]) -> Batch:
+        """Stretched uint8 (N, H, W, 3)."""
+        fitted = [stretch(image, self.size) for image in images]
+        return Batch((np.stack([f[0] for f in fitted]),), tuple(f[1] for f in fitted))
+
+    def network(self) -> Network:
+        """Boxes (N, Q, 4) as centre and size in 0..1, and class logits (N, Q, C)."""
+        return Network(self._build, ("boxes", "scores"), "rtdetr-1")
+
+    def _build(self) -> torch.nn.Module:
+        import torch
+
+        class Queries(torch.nn.Module):
+            def __init__(self, model: torch.nn.Module) -> None:
+                super().__init__()
+                self.model = model
+
+            def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+                picture = pixels.permute(0, 3, 1, 2).float() / 255
+                _, (boxes, scores, *_) = self.model.predict(picture)  # type: ignore[operator]
+                return boxes[-1].float(), scores[-1].float()
+
+        return Queries(self._checkpoint.fused()).eval()
+
+    def finish(self, outputs: Sequence[Array], batch: Batch, options: Options) -> list[Prediction]:
+        """The best (query, class) pairs above the threshold."""
+        boxes, scores = outputs
+        return [self._one(boxes[i], scores[i], fit, options) for i, fit in enumerate(batch.geometry)]
+
+    def _one(self, boxes: Floats, logits: Floats, fit: Letterbox, options: Options) -> Detections:
+        # As many pairs as there are queries take part, before any threshold: a query may stand for two classes.
+        flat = logits.ravel()
+        best = np.argsort(-flat, kind="stable")[: len(boxes)]
+        scores, (queries, classes) = sigmoid(flat[best]), np.divmod(best, logits.shape[1])
+        keep = scores > options.conf
+        if options.classes is not None:
+            keep &= np.isin(classes, list(options.classes))
+        rows = np.flatnonzero(keep)[: options.max_det]
+        centre, half = boxes[queries[rows], :2], boxes[queries[rows], 2:] / 2
+        scale = np.array([fit.width, fit.height] * 2, np.float32)
+        placed = np.concatenate((centre - half, centre + half), 1) * scale
+        return Detections(placed.astype(np.float32), scores[rows], classes[rows])

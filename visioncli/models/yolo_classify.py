@@ -1,0 +1,71 @@
+"""Ultralytics' YOLO classifiers: shortest side to the size, centre crop, probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from visioncli.models import Array, Batch, Network, Options
+from visioncli.models._checkpoint import UltralyticsCheckpoint
+from visioncli.models.geometry import resize_and_crop, softmax, top_k
+from visioncli.results import Image, Prediction
+
+if TYPE_CHECKING:
+    import torch
+
+    from visioncli.registry.cards import Card
+
+
+class YoloClassifier:
+    """A YOLO classification network; answers as `YOLO(...).predict()` does."""
+
+    task = "classify"
+
+    def __init__(
+        self, card: Card, weights: Path, *, imgsz: tuple[int, int] | None = None, trust: bool = False
+    ) -> None:
+        self._checkpoint = UltralyticsCheckpoint(weights, card, trust=trust)
+        self._imgsz = imgsz
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Labels by class index."""
+        return self._checkpoint.names
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """The (height, width) of the crop."""
+        return self._imgsz or self._checkpoint.imgsz
+
+    def prepare(self, images: Sequence[Image]) -> Batch:
+        """Centre crops, uint8 (N, H, W, 3)."""
+        side = self.size[0] if self.size[0] == self.size[1] else self.size
+        crops = [resize_and_crop(image, side, self.size, "bilinear") for image in images]
+        return Batch((np.stack(crops),), (None,) * len(crops))
+
+    def network(self) -> Network:
+        """Class logits (N, C)."""
+        return Network(self._build, ("logits",), "yolo-classify-1")
+
+    def _build(self) -> torch.nn.Module:
+        import torch
+
+        class Logits(torch.nn.Module):
+            def __init__(self, model: torch.nn.Module) -> None:
+                super().__init__()
+                self.model = model
+
+            def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor]:
+                picture = pixels.permute(0, 3, 1, 2).float() / 255
+                _, logits = self.model.predict(picture)  # type: ignore[operator]
+                return (logits.float(),)
+
+        return Logits(self._checkpoint.fused()).eval()
+
+    def finish(self, outputs: Sequence[Array], batch: Batch, options: Options) -> list[Prediction]:
+        """The k best classes."""
+        return [top_k(row, options.top_k) for row in softmax(outputs[0])]

@@ -1,0 +1,317 @@
+"""The loop: inputs → decoded and prepared frames → batches through the network → results in order.
+
+    read      a thread decodes (pictures: a pool of them) and prepares, `ahead` frames in front of the network
+    infer     a thread gathers frames of one network shape into batches and runs them
+    answers   the caller's thread finishes (decoding of boxes, NMS) and puts everything back in order
+
+Everything that happens is an event, in the order of the inputs; see `Event`. An exception in any stage reaches
+the caller with the name of the input it happened at.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from visioncli.background import ahead
+from visioncli.errors import InputError
+from visioncli.media.frame import Failure, Frame, Input
+from visioncli.models import Adapter, Array, Batch, Options
+from visioncli.profile import Profile
+from visioncli.results import Prediction, Result
+from visioncli.runtime import Runtime
+
+if TYPE_CHECKING:
+    from visioncli.media.camera import CameraReader
+    from visioncli.media.video_in import VideoInfo, VideoReader
+
+NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to run: pictures a batch, what to read of videos, and whether results need their pixels.
+
+    `workers` threads decode and prepare. Without `keep_images` a frame's pixels are dropped once prepared.
+    """
+
+    batch: int = 1
+    options: Options = field(default_factory=Options)
+    stride: int = 1
+    start: float | None = None
+    end: float | None = None
+    keep_images: bool = True
+    workers: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A video begins."""
+
+    input: Input
+    info: VideoInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One picture or frame has its result. `frame.image` is empty where `keep_images` is off."""
+
+    input: Input
+    frame: Frame
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A video is through: frames decoded, packets skipped. `cut`: stopped before its end."""
+
+    input: Input
+    frames: int
+    skipped_packets: int
+    cut: bool = False
+
+
+Event = Opened | Answer | Closed | Failure
+
+
+@dataclass(slots=True)
+class _Job:
+    """A frame on its way. `size` survives when the pixels are dropped."""
+
+    input: Input
+    frame: Frame
+    size: tuple[int, int]
+    batch: Batch
+    live: bool = False
+
+
+def run(
+    inputs: Iterable[Input | Failure],
+    adapter: Adapter,
+    runtime: Runtime,
+    settings: Settings,
+    *,
+    stop: threading.Event | None = None,
+    profile: Profile | None = None,
+) -> Generator[Event, None, None]:
+    """All events of a run.
+
+    Setting `stop` ends it early: what was read is finished, open videos are `cut`. It is set in any case when
+    the run has ended.
+    """
+    stop = stop or threading.Event()
+    profile = profile or Profile()
+    names = adapter.names
+    with ThreadPoolExecutor(settings.workers, "prepare") as pool:
+        jobs = ahead(
+            _read(inputs, adapter, settings, pool, stop, profile),
+            settings.batch + settings.workers,
+            name="read",
+            stop=stop,
+            grace=1.0,
+        )
+        ran = ahead(_infer(jobs, runtime, settings.batch, profile), 2, name="network")
+        try:
+            with closing(_answers(ran, adapter, names, settings.options, profile)) as answers:
+                yield from answers
+        finally:
+            stop.set()  # before anything is waited for: whoever still reads or waits gives up now
+            ran.close()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _read(
+    inputs: Iterable[Input | Failure],
+    adapter: Adapter,
+    settings: Settings,
+    pool: ThreadPoolExecutor,
+    stop: threading.Event,
+    profile: Profile,
+) -> Iterator[Future[_Job] | Event]:
+    """Open and decode. Pictures in the pool; a video's frames here, in order, prepared in the pool."""
+    from visioncli.media import pictures
+
+    def prepared(input: Input, frame: Frame) -> _Job:
+        with profile.stage("prepare"), _named(input, frame):
+            batch = adapter.prepare([frame.image])
+        size = frame.width, frame.height
+        kept = frame if settings.keep_images else replace(frame, image=NO_IMAGE)
+        return _Job(input, kept, size, batch, input.kind == "camera")
+
+    def picture(input: Input) -> _Job:
+        with profile.stage("decode"), _named(input):
+            frame = pictures.read(input)
+        return prepared(input, frame)
+
+    for input in inputs:
+        if stop.is_set():
+            return
+        if isinstance(input, Failure):
+            yield input
+        elif input.kind == "picture":
+            yield pool.submit(picture, input)
+        else:
+            yield from _video(input, settings, stop, profile, lambda i, f: pool.submit(prepared, i, f))
+
+
+def _video(
+    input: Input,
+    settings: Settings,
+    stop: threading.Event,
+    profile: Profile,
+    prepare: Callable[[Input, Frame], Future[_Job]],
+) -> Iterator[Future[_Job] | Event]:
+    """One video's events; a failure in the middle keeps what came before it."""
+    from visioncli.media.camera import open_camera
+    from visioncli.media.video_in import open_video
+
+    try:
+        with _named(input):
+            reader: VideoReader | CameraReader
+            if input.kind == "camera":
+                reader = open_camera(input, stride=settings.stride)
+            else:
+                reader = open_video(input, stride=settings.stride, start=settings.start, end=settings.end)
+    except InputError as error:
+        yield Failure(input.source, error.kind, str(error))
+        return
+    cut = False
+    with reader:
+        yield Opened(input, reader.info)
+        frames = iter(reader)
+        while not cut:
+            try:
+                with profile.stage("decode"), _named(input):
+                    frame = next(frames, None)
+            except InputError as error:
+                yield Failure(input.source, error.kind, str(error), frame=reader.frames)
+                break
+            if frame is None:
+                break
+            yield prepare(input, frame)
+            cut = stop.is_set()
+        yield Closed(input, reader.frames, reader.skipped_packets, cut and input.kind != "camera")
+
+
+def _infer(
+    jobs: Iterable[Future[_Job] | Event], runtime: Runtime, size: int, profile: Profile
+) -> Iterator[_Ran | _Place]:
+    """Gather jobs of one shape into batches and run them; every job and event keeps its place in line.
+
+    A picture whose shape is rare waits for others like it, but never while more than `4 × size` wait.
+    """
+    waiting: dict[object, list[tuple[int, _Job]]] = {}
+    place = 0
+
+    def flush(shape: object) -> _Ran:
+        group = waiting.pop(shape)
+        batch = Batch.join([job.batch for _, job in group])
+        with profile.stage("network", len(group)), _named(group[0][1].input, group[0][1].frame):
+            outputs = runtime(batch.inputs)
+        return _Ran(group, batch, outputs)
+
+    for item in jobs:
+        if isinstance(item, Future):
+            try:
+                job = item.result()
+            except InputError as error:
+                yield _Place(place, _failure(error))
+            else:
+                group = waiting.setdefault(job.batch.shape, [])
+                group.append((place, job))
+                if len(group) >= size or job.live:
+                    yield flush(job.batch.shape)
+                elif sum(map(len, waiting.values())) > 4 * size:
+                    yield flush(min(waiting, key=lambda shape: waiting[shape][0][0]))
+        else:
+            yield _Place(place, item)
+        place += 1
+    for shape in sorted(waiting, key=lambda shape: waiting[shape][0][0]):
+        yield flush(shape)
+
+
+@dataclass(slots=True)
+class _Ran:
+    """A batch that went through the network, with each picture's place in line."""
+
+    group: list[tuple[int, _Job]]
+    batch: Batch
+    outputs: tuple[Array, ...]
+
+
+@dataclass(slots=True)
+class _Place:
+    """An event that has nothing to do with the network, with its place in line."""
+
+    place: int
+    event: Event
+
+
+def _answers(
+    ran: Iterable[_Ran | _Place],
+    adapter: Adapter,
+    names: Sequence[str],
+    options: Options,
+    profile: Profile,
+) -> Generator[Event, None, None]:
+    """Finish batches, and give everything out in the order it came in."""
+    ready: dict[int, Event] = {}
+    following = 0
+    for item in ran:
+        if isinstance(item, _Place):
+            ready[item.place] = item.event
+        else:
+            first = item.group[0][1]
+            with profile.stage("finish", len(item.group)), _named(first.input, first.frame):
+                predictions = adapter.finish(item.outputs, item.batch, options)
+            for (place, job), prediction in zip(item.group, predictions, strict=True):
+                ready[place] = Answer(job.input, job.frame, _result(job, prediction, names))
+        while following in ready:
+            yield ready.pop(following)
+            following += 1
+
+
+def _result(job: _Job, prediction: Prediction, names: Sequence[str]) -> Result:
+    width, height = job.size
+    return Result(job.input.source, width, height, prediction, names, job.frame.index, job.frame.time)
+
+
+class _named:  # noqa: N801 - used like a function
+    """Tell an exception which input it happened at: as its source if it is ours, else as a note."""
+
+    def __init__(self, input: Input, frame: Frame | None = None) -> None:
+        self._input, self._frame = input, frame
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, InputError):
+            error.source = error.source or self._input.source
+        elif error is not None:
+            at = "" if self._frame is None or self._frame.index is None else f", frame {self._frame.index}"
+            error.add_note(f"while working on {self._input.source}{at}")
+
+
+def _failure(error: InputError) -> Failure:
+    return Failure(error.source or "?", error.kind, str(error))
+
+
+def progress_total(info: VideoInfo, settings: Settings) -> int | None:
+    """How many results a video will give, as far as its header tells."""
+    if info.frames is None:
+        return None
+    frames = Fraction(info.frames)
+    if info.fps and (settings.start or settings.end is not None):
+        length = (info.duration or float(frames / info.fps)) - (settings.start or 0)
+        if settings.end is not None:
+            length = min(length, settings.end - (settings.start or 0))
+        frames = Fraction(max(length, 0)) * info.fps
+    return max(int(frames / settings.stride), 1)

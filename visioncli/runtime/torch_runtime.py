@@ -1,0 +1,90 @@
+"""The reference runtime: torch, on any device it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+
+import numpy as np
+import torch
+
+from visioncli.errors import ModelError, UsageError
+from visioncli.models import Array, Network
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class TorchRuntime:
+    """A network in torch. On a GPU in fp32, TF32 is off: promise 1 (the library's answer) holds there too."""
+
+    def __init__(self, network: Network, device: str = "auto", precision: str = "auto") -> None:
+        self._device = pick_device(device)
+        self.device = str(self._device)
+        self.precision = pick_precision(precision, self._device, network.fp32_only)
+        self._dtype = DTYPES[self.precision]
+        with torch.inference_mode(False):
+            module = network.build()
+        try:
+            # channels_last is what convolutions like best on CPUs and tensor cores alike.
+            self._module = module.to(self._device).to(memory_format=torch.channels_last).eval()
+        except torch.cuda.OutOfMemoryError as error:
+            raise ModelError(
+                f"the network does not fit into the memory of {self.device}", hint="try --device cpu"
+            ) from error
+
+    def __call__(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        """Run one batch: arrays in, arrays out (float32 or integer, on the host)."""
+        with ExitStack() as stack:
+            stack.enter_context(torch.inference_mode())
+            stack.enter_context(self._reduced())
+            stack.enter_context(_no_tf32(self._device, self.precision))
+            tensors = [torch.from_numpy(a).to(self._device, non_blocking=True) for a in inputs]
+            outputs = self._module(*tensors)
+            return tuple(np.asarray((o.float() if o.is_floating_point() else o).cpu()) for o in outputs)
+
+    def _reduced(self) -> AbstractContextManager[object]:
+        if self._dtype is torch.float32:
+            return nullcontext()
+        return torch.autocast(self._device.type, dtype=self._dtype)
+
+
+def _no_tf32(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Full fp32 in convolutions on a GPU, for the length of one call."""
+    if device.type != "cuda" or precision != "fp32":
+        return nullcontext()
+    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto`, `cpu`, `cuda`, `cuda:1` or `mps` to a device that is there; UsageError where it is not."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda:0")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (index and not index.isdecimal()) or (index and kind != "cuda"):
+        raise UsageError(f"unknown device {name!r}", hint="auto, cpu, cuda, cuda:N or mps")
+    if kind == "cuda":
+        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if not there:
+            raise UsageError("there is no CUDA device on this machine", hint="use --device cpu")
+        if int(index or 0) >= there:
+            raise UsageError(
+                f"there is no device {name}: this machine has {there}", hint="cuda:0 is the first"
+            )
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("there is no MPS device on this machine", hint="use --device cpu")
+    return torch.device(f"cuda:{index or 0}" if kind == "cuda" else kind)
+
+
+def pick_precision(name: str, device: torch.device, fp32_only: bool) -> str:
+    """`auto` is fp16 on a GPU and fp32 elsewhere; UsageError for what the device cannot do."""
+    if name == "auto":
+        return "fp16" if device.type == "cuda" and not fp32_only else "fp32"
+    if name not in DTYPES:
+        raise UsageError(f"unknown precision {name!r}", hint="auto, fp32, bf16 or fp16")
+    if name != "fp32" and fp32_only:
+        raise UsageError(f"this model runs in fp32 only, not in {name}", hint="leave out --precision")
+    if name == "fp16" and device.type == "cpu":
+        raise UsageError("fp16 is slow and inexact on a CPU", hint="use --precision bf16")
+    return name
