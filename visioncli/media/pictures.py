@@ -20,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from visioncli.errors import InputError
 from visioncli.media import sniff
 from visioncli.media.frame import Frame, Input
+from visioncli.results import Image as Pixels
 
 # What may be opened, the common ones first: Pillow loads all its plugins for the rest. Not EPS, PDF and WMF:
 # Pillow hands those to other programs.
@@ -62,10 +63,20 @@ def read(picture: Input) -> Frame:
     `too_large` (more pixels than `PIL.Image.MAX_IMAGE_PIXELS`, refused before decoding), `unsupported`,
     `decode` (damaged, cut off, or no picture at all).
     """
+    with opened(picture) as image:
+        kind, icc = image.format, image.info.get("icc_profile")
+        pixels = upright(image, picture.source)
+    return Frame(pixels, format=kind, icc=icc if isinstance(icc, bytes) else None)
+
+
+@contextmanager
+def opened(picture: Input) -> Iterator[Image.Image]:
+    """The picture as Pillow has it, size checked, nothing decoded yet; errors inside become InputError."""
     name = picture.source
     try:
-        with _quiet(), _open_file(picture) as file:
-            return _decode(file, name)
+        with _quiet(), _file(picture) as file, _image(file, name) as image:
+            _check_size(image.size, name)
+            yield image
     except InputError:
         raise
     except Exception as error:
@@ -73,7 +84,16 @@ def read(picture: Input) -> Frame:
         raise _reason(error, name) from error
 
 
-def _open_file(picture: Input) -> IO[bytes]:
+def upright(image: Image.Image, name: str) -> Pixels:
+    """(H, W, 3) uint8 RGB of the frame that `image` is at, turned as its metadata say."""
+    image.load()
+    pixels = _rgb(image, name)
+    if (turn := _UPRIGHT.get(_orientation(image))) is not None:
+        pixels = pixels.transpose(turn)
+    return np.array(pixels, dtype=np.uint8)
+
+
+def _file(picture: Input) -> IO[bytes]:
     if isinstance(picture.where, bytes):
         return io.BytesIO(picture.where)
     if not isinstance(picture.where, Path):
@@ -81,26 +101,15 @@ def _open_file(picture: Input) -> IO[bytes]:
     return picture.where.open("rb")
 
 
-def _decode(file: IO[bytes], name: str) -> Frame:
+def _image(file: IO[bytes], name: str) -> Image.Image:
     head = file.read(sniff.HEAD)
-    media = sniff.sniff(head)
     if not head:
         raise InputError(f"{name}: the file is empty")
     _check_size(_webp_canvas(head), name)
+    media = sniff.sniff(head)
     if media is not None and media.suffix == ".heic":
-        image = _open_heif(file, name)
-    else:
-        image = _open(file, name, media)
-    with image:
-        _check_size(image.size, name)
-        kind = image.format
-        image.load()
-        icc = image.info.get("icc_profile")
-        pixels = _rgb(image, name)
-        orientation = _orientation(image)
-    if orientation in _UPRIGHT:
-        pixels = pixels.transpose(_UPRIGHT[orientation])
-    return Frame(np.array(pixels, dtype=np.uint8), format=kind, icc=icc if isinstance(icc, bytes) else None)
+        return _open_heif(file, name)
+    return _open(file, name, media)
 
 
 def _open(file: IO[bytes], name: str, media: sniff.Media | None) -> Image.Image:

@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain, dropwhile
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self, cast
+from typing import IO, Protocol, Self, cast
 
 import av
 import av.error
@@ -21,12 +22,21 @@ from av.buffer import Buffer
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from visioncli.errors import InputError, UsageError
 from visioncli.media.frame import Frame, Input
+from visioncli.media.sniff import HEAD, sniff
 from visioncli.results import Image
+
+# So that a time taken from a record, which is rounded, names its frame when given as `start`.
+HALF_TICK = Fraction(1, 2000)
+
+_Timed = tuple[VideoFrame, Fraction]
+
+# AVColorSpace values that swscale refuses: "reserved" means untagged; constant luminance is near BT.2020.
+_NEAREST_MATRIX = {3: 2, 10: 9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,7 @@ class _Turn:
         found = cast("Mapping[str, Buffer]", frame.side_data)  # its stub knows one key only
         if (matrix := found.get("DISPLAYMATRIX")) is None:
             return _Turn()
-        a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+        a, b, _, c, d = np.frombuffer(memoryview(matrix), np.int32)[:5].tolist()
         if abs(a) + abs(d) >= abs(b) + abs(c):
             return _Turn(False, a < 0, d < 0)
         return _Turn(True, c < 0, b < 0)
@@ -93,10 +103,6 @@ class VideoReader:
     def __init__(
         self, video: Input, *, stride: int = 1, start: float | None = None, end: float | None = None
     ):
-        if stride < 1:
-            raise UsageError(f"a stride of {stride}: it must be 1 or more")
-        if start is not None and end is not None and end <= start:
-            raise UsageError(f"the range ends at {end:g} s, before it starts at {start:g} s")
         self.name = video.source
         self.frames = 0
         self.skipped_packets = 0
@@ -104,18 +110,17 @@ class VideoReader:
         self._where = video.where
         self._reformatter = VideoReformatter()
         self._frames: Iterator[Frame] = iter(())
-        self._decoded: Iterator[VideoFrame] = iter(())
-        self._first: VideoFrame | None = None
+        self._decoded: Iterator[_Timed] = iter(())
         self._previous: Fraction | None = None
         self._container, self._stream = self._open()
         try:
             self._origin = self._first_time()
             self._decoded = self._from_start() if self._start else self._decode()
-            self._first = next(self._decoded, None)
-            if self._first is None:
+            first = next(self._decoded, None)
+            if first is None:
                 raise self._nothing()
-            self.info = self._describe(self._first)
-            self._frames = self._run()
+            self.info = self._describe(first[0])
+            self._frames = self._run(chain([first], self._decoded))
         except BaseException:
             self.close()
             raise
@@ -136,7 +141,7 @@ class VideoReader:
 
     def close(self) -> None:
         """Give the file and the decoder back; further frames are not to be had."""
-        self._frames, self._decoded, self._first = iter(()), iter(()), None
+        self._frames, self._decoded = iter(()), iter(())
         self._container.close()
 
     def _open(self) -> tuple[InputContainer, VideoStream]:
@@ -168,8 +173,8 @@ class VideoReader:
         except UnicodeEncodeError:
             return self._where.open("rb")  # a name that is not UTF-8, which PyAV cannot pass on
 
-    def _decode(self) -> Iterator[VideoFrame]:
-        """All frames, packet by packet: a plain decode loop would end at the first damaged one."""
+    def _decode(self) -> Iterator[_Timed]:
+        """All frames with their times, by packet: a plain decode loop would end at the first damaged one."""
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -185,15 +190,16 @@ class VideoReader:
                     raise self._reason(error) from error
                 self.skipped_packets += 1
                 continue
-            yield from decoded
+            for frame in decoded:
+                yield frame, self._time(frame)
 
-    def _from_start(self) -> Iterator[VideoFrame]:
+    def _from_start(self) -> Iterator[_Timed]:
         """The frames from `start` on: from the key frame before it, or from the very beginning.
 
         Containers without a good index may land behind `start`; then all is decoded from the beginning.
         """
         assert self._start is not None
-        target = self._origin + Fraction(self._start)
+        target = self._origin + Fraction(self._start) - HALF_TICK
         base = self._stream.time_base or Fraction(1, 1000)
         try:
             self._container.seek(math.floor(target / base), stream=self._stream)
@@ -201,17 +207,12 @@ class VideoReader:
             first = next(frames, None)
         except (av.error.FFmpegError, InputError):
             first = None
-        if first is None or self._time(first) > target:
+        if first is None or first[1] > target:
             self._reopen()
             frames = self._decode()
             first = next(frames, None)
-        if first is None:
-            return
-        for frame in _chain(first, frames):
-            if self._time(frame) >= target:
-                yield frame
-                break
-        yield from frames
+        if first is not None:
+            yield from dropwhile(lambda timed: timed[1] < target, chain([first], frames))
 
     def _reopen(self) -> None:
         self._container.close()
@@ -234,13 +235,9 @@ class VideoReader:
             self._previous += 1 / (self._stream.average_rate or Fraction(25))
         return self._previous
 
-    def _run(self) -> Iterator[Frame]:
-        assert self._first is not None
-        end = None if self._end is None else self._origin + Fraction(self._end)
-        frames = _chain(self._first, self._decoded)
-        self._first = None
-        for frame in frames:
-            time = self._time(frame)
+    def _run(self, decoded: Iterator[_Timed]) -> Iterator[Frame]:
+        end = None if self._end is None else self._origin + Fraction(self._end) - HALF_TICK
+        for frame, time in decoded:
             if end is not None and time >= end:
                 return
             index = self.frames
@@ -249,16 +246,15 @@ class VideoReader:
                 yield Frame(self._rgb(frame), index=index, time=float(time), pts=time)
 
     def _rgb(self, frame: VideoFrame) -> Image:
+        """8-bit full-range RGB by the frame's own matrix and range; untagged means BT.601, limited."""
+        if (nearest := _NEAREST_MATRIX.get(frame.colorspace)) is not None:
+            frame.colorspace = nearest
         try:
-            rgb = self._reformatter.reformat(
-                frame,
-                format="rgb24",
-                dst_colorspace=Colorspace.DEFAULT,
-                dst_color_range=ColorRange.JPEG,
-                threads=1,
-            )
-        except (av.error.FFmpegError, ValueError) as error:
-            raise self._reason(error) from error
+            # One thread: the decoder's own and the network use the others.
+            rgb = self._reformatter.reformat(frame, format="rgb24", threads=1)
+        except (av.error.FFmpegError, OSError) as error:
+            message = f"{self.name}: its colours cannot be converted (matrix {frame.colorspace})"
+            raise InputError(message, kind="unsupported") from error
         pixels: Image = rgb.to_ndarray().astype(np.uint8, copy=False)
         return np.ascontiguousarray(_Turn.of(frame)(pixels))
 
@@ -305,14 +301,38 @@ class VideoReader:
         return InputError(f"{self.name}: cannot be read{after} ({text})")
 
 
+class Reader(Protocol):
+    """What `open_video` and `open_camera` give: an iterator of frames and a context manager."""
+
+    info: VideoInfo
+    frames: int
+    skipped_packets: int
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+    def __iter__(self) -> Iterator[Frame]: ...
+    def __next__(self) -> Frame: ...
+    def close(self) -> None: ...
+
+
 def open_video(
     video: Input, *, stride: int = 1, start: float | None = None, end: float | None = None
-) -> VideoReader:
+) -> Reader:
     """Open a video: every `stride`-th frame from `start` (s after the video's beginning) to before `end`.
 
     Raises InputError (`not_found`, `unsupported`, `decode`, …), also when no frame at all can be decoded, and
     UsageError for a stride or range that makes no sense.
     """
+    if stride < 1:
+        raise UsageError(f"a stride of {stride}: it must be 1 or more")
+    if start is not None and end is not None and end <= start:
+        raise UsageError(f"the range ends at {end:g} s, before it starts at {start:g} s")
+    if _is_animated_picture(video):
+        from visioncli.media.animation import AnimationReader
+
+        return AnimationReader(video, stride=stride, start=start, end=end)
     return VideoReader(video, stride=stride, start=start, end=end)
 
 
@@ -326,12 +346,18 @@ def parse_time(text: str) -> float:
     return seconds
 
 
+def _is_animated_picture(video: Input) -> bool:
+    """Whether it is an animated WebP or AVIF, of which FFmpeg reads nothing or the first frame."""
+    if isinstance(video.where, Path):
+        if not video.where.is_file():
+            return False
+        with video.where.open("rb") as file:
+            media = sniff(file.read(HEAD))
+    else:
+        media = sniff(video.where[:HEAD]) if isinstance(video.where, bytes) else None
+    return media is not None and media.suffix in (".webp", ".avif")
+
+
 def _options(where: Path | bytes | int) -> dict[str, str]:
     # A playlist inside a file must not make FFmpeg open connections or other files.
     return {"protocol_whitelist": "file"} if isinstance(where, Path) else {}
-
-
-def _chain(first: VideoFrame, rest: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
-    yield first
-    del first  # or it would be kept alive for as long as the video lasts
-    yield from rest
