@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from visioncli.errors import OutputError
+from visioncli.media.atomic import commit, discard, temporary_name
 from visioncli.output import Sink
 from visioncli.output.stream import STDOUT, LineStream, check_target
 from visioncli.records import valid
@@ -33,14 +33,13 @@ class CsvFile(Sink):
     """
 
     def __init__(self, target: str | os.PathLike[str] | BinaryIO, *, force: bool = False) -> None:
-        self._final: Path | None = None
+        self._names: tuple[Path, Path] | None = None  # the temporary and the final one
         if isinstance(target, str | os.PathLike) and os.fspath(target) != STDOUT:
             path = Path(target)
             check_target(path, force=force)
             if path.is_file() or not path.exists():
-                self._final = path
-                target = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        self._temporary = target
+                target = temporary_name(path)
+                self._names = target, path
         self._stream = LineStream(target, force=True)
 
     def start(self, run: Run) -> None:
@@ -66,18 +65,14 @@ class CsvFile(Sink):
     def end(self, summary: Summary) -> None:
         """The file takes its name."""
         self._stream.close()
-        if self._final is None:
-            return
-        try:
-            Path(str(self._temporary)).replace(self._final)
-        except OSError as error:
-            raise OutputError(f"{self._final}: cannot be written: {error.strerror}") from error
+        if self._names is not None:
+            commit(*self._names)
 
     def close(self) -> None:
         """Remove what has not come to its end."""
         self._stream.close()
-        if self._final is not None:
-            Path(str(self._temporary)).unlink(missing_ok=True)
+        if self._names is not None:
+            discard(self._names[0])
 
 
 def row(fields: Sequence[object]) -> bytes:

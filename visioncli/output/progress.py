@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from visioncli.output import Sink
-from visioncli.output.text import clock, visible
+from visioncli.output.text import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +35,8 @@ class _Rate(ProgressColumn):
         rate = task.completed / seconds
         text = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
         left = (task.total - task.completed) / rate if task.total else 0.0
-        return Text(f"{text} · {clock(left)} left" if left > 0 else text, "dim")
+        minutes, seconds = divmod(round(left), 60)
+        return Text(f"{text} · {minutes}:{seconds:02d} left" if left > 0 else text, "dim")
 
 
 class ProgressBar(Sink):
@@ -65,7 +66,7 @@ class ProgressBar(Sink):
         self._progress.update(self._inputs, total=count, visible=count is None or count > 1)
 
     def expect_frames(self, source: str, count: int | None) -> None:
-        """About how many frames a video has; None for a camera."""
+        """About how many results a video will give; None when nobody knows (a camera)."""
         if count is not None:
             self._expected[source] = count
 
@@ -86,8 +87,7 @@ class ProgressBar(Sink):
                 unit="frames",
                 began=time.monotonic(),
             )
-        task = self._videos[result.source]
-        self._progress.update(task, completed=result.frame + 1)
+        self._progress.advance(self._videos[result.source])
 
     def failure(self, failure: Failure) -> None:
         """One input that failed counts as looked at."""

@@ -46,7 +46,7 @@ class LineStream:
         self._stream: BinaryIO | None = None
         self._fd: int | None = None
         self._path: Path | None = None
-        self._force = force
+        self._mode = 0
         if not isinstance(target, str | os.PathLike):
             self._stream = target
             self.name = str(getattr(target, "name", "stream"))
@@ -57,6 +57,8 @@ class LineStream:
             self._path = Path(target)
             self.name = str(self._path)
             check_target(self._path, force=force)
+            # A file that appears from now on is someone else's: O_EXCL keeps it. A device is there already.
+            self._mode = os.O_TRUNC if force or self._path.exists() else os.O_EXCL
 
     def write(self, line: bytes) -> None:
         """Write whole lines (`line` ends with a newline)."""
@@ -85,9 +87,7 @@ class LineStream:
 
     def _open(self) -> int:
         assert self._path is not None
-        # A file that appeared since the check is someone else's: O_EXCL keeps it. Devices are there already.
-        new = os.O_TRUNC if self._force or self._path.exists() else os.O_EXCL
-        return os.open(self._path, os.O_WRONLY | os.O_CREAT | new | getattr(os, "O_BINARY", 0), 0o666)
+        return os.open(self._path, os.O_WRONLY | os.O_CREAT | self._mode | getattr(os, "O_BINARY", 0), 0o666)
 
 
 def _write_all(fd: int, line: bytes) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CLASSIFY = "classify"
 _SIZE = 11
+_ROWS = 12  # classes of a video that are shown
 _GAP = "  "
 
 
@@ -38,7 +39,7 @@ class Table(Sink):
     def start(self, run: Run) -> None:
         """Columns fit the terminal."""
         self._classify = run.task == CLASSIFY
-        self._name = max(12, min(24, self._terminal.out.width // 3))
+        self._name = max(12, min(48, self._terminal.out.width // 3))
 
     def result(self, result: Result) -> None:
         """A picture's row; a frame is counted."""
@@ -71,6 +72,8 @@ class Table(Sink):
             self._terminal.print(Text(_GAP + "nothing found", "dim"))
             return
         self._terminal.out.print(_labels_table(tally) if self._classify else _objects_table(tally))
+        if len(tally.classes) > _ROWS:
+            self._terminal.print(Text(f" + {len(tally.classes) - _ROWS} more", "dim"))
 
     def end(self, summary: Summary) -> None:
         """How much was done, in which time."""
@@ -90,12 +93,11 @@ class Table(Sink):
         self._terminal.print(Text(before + " · ".join(parts), "dim"))
 
     def _row(self, name: str, size: str, found: str) -> str:
-        # The column grows with the names, up to half of the terminal; longer names keep their end.
-        self._name = max(self._name, min(cell_len(name), self._terminal.out.width // 2))
         return f"{_shorten(name, self._name)}{_GAP}{size:>{_SIZE}}{_GAP}{found}"
 
 
 def _shorten(name: str, width: int) -> str:
+    """`name` in exactly `width` cells; a longer one keeps its end, which tells files apart."""
     if cell_len(name) <= width:
         return set_cell_size(name, width)
     while cell_len(name) > width - 1:
@@ -132,13 +134,13 @@ def _fit(parts: list[Text], width: int) -> Text:
 def _grid(*headers: str) -> RichTable:
     table = RichTable(box=None, header_style="dim", padding=(0, 1), pad_edge=True)
     for i, header in enumerate(headers):
-        table.add_column(header, justify="left" if i == 0 else "right")
+        table.add_column(header, justify="left" if i == 0 else "right", no_wrap=True)
     return table
 
 
 def _objects_table(tally: Tally) -> RichTable:
     table = _grid("label", "objects", "frames", "at once", "from", "to", "best")
-    for label, one in tally.ranked():
+    for label, one in tally.ranked()[:_ROWS]:
         table.add_row(
             visible(label), Text(f"{one.count:,}", "bold cyan"), f"{one.frames:,}", f"{one.most:,}",
             clock(one.first), clock(one.last), Text(f"{one.best:.2f}", "dim"),
@@ -148,7 +150,7 @@ def _objects_table(tally: Tally) -> RichTable:
 
 def _labels_table(tally: Tally) -> RichTable:
     table = _grid("best label", "frames", "share", "from", "to", "mean")
-    for label, one in tally.ranked():
+    for label, one in tally.ranked()[:_ROWS]:
         table.add_row(
             visible(label), Text(f"{one.frames:,}", "bold cyan"), f"{one.frames / tally.frames:.0%}",
             clock(one.first), clock(one.last), Text(f"{one.mean:.2f}", "dim"),
