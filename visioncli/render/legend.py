@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visioncli.render.boxes import rounded
-from visioncli.render.style import INK, WHITE, Colour, Style, class_colour
+from visioncli.render.style import WHITE, Colour, Style, class_colour
 from visioncli.render.text import fit, text_bitmap, text_width
 from visioncli.results import Classes, Image
 
 _PANEL_OPACITY = 0.66
+_PANEL: Colour = (16, 18, 22)
 _TRACK: Colour = (92, 96, 104)  # the empty part of a bar
 _MOST_HEIGHT = 0.5  # of the picture, for the panel
 _MOST_WIDTH = 0.94
@@ -108,7 +109,7 @@ def _shade(part: Image, radius: float) -> None:
     cover = rounded(part.shape[1], part.shape[0], radius)[..., None].astype(np.float32) * (
         _PANEL_OPACITY / 255
     )
-    _mix(part, cover, INK)
+    _mix(part, cover, _PANEL)
 
 
 def _write(part: Image, text: str, size: int, x: int, y: int, colour: Colour) -> None:

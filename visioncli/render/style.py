@@ -9,7 +9,7 @@ from functools import lru_cache
 Colour = tuple[int, int, int]
 
 WHITE: Colour = (255, 255, 255)
-INK: Colour = (16, 18, 22)
+BLACK: Colour = (0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,10 @@ def class_colour(index: int) -> Colour:
 
 
 def text_colour(background: Colour) -> Colour:
-    """Near-black or white, whichever has the higher contrast to `background` (as WCAG 2.2 defines it)."""
+    """Black or white, whichever has the higher contrast to `background` (as WCAG 2.2 defines it)."""
     luminance = relative_luminance(background)
-    on_dark = (1.05) / (luminance + 0.05)
-    on_light = (luminance + 0.05) / (relative_luminance(INK) + 0.05)
-    return WHITE if on_dark >= on_light else INK
+    white, black = 1.05 / (luminance + 0.05), (luminance + 0.05) / 0.05
+    return WHITE if white >= black else BLACK
 
 
 def relative_luminance(colour: Colour) -> float:
