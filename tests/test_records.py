@@ -124,7 +124,7 @@ def test_a_newer_schema_and_what_is_no_record_are_refused(tmp_path: Path) -> Non
 def test_an_existing_file_wants_force_and_is_kept_until_the_first_line(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     path.write_text("precious")
-    with pytest.raises(UsageError, match="exists already.*--force"):
+    with pytest.raises(UsageError, match=r"exists already.*--force"):
         records.RecordWriter(path)
     writer = records.RecordWriter(path, force=True)
     assert path.read_text() == "precious"
@@ -155,7 +155,7 @@ def test_a_missing_folder_and_a_folder_are_output_errors(tmp_path: Path, name: s
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_an_output_error_and_devices_want_no_force() -> None:
-    with pytest.raises(OutputError, match="/dev/full: .*No space left"):
+    with pytest.raises(OutputError, match=r"/dev/full: .*No space left"):
         records.RecordWriter("/dev/full").write(SUMMARY.line())
     records.RecordWriter("/dev/null").write(SUMMARY.line())
 
@@ -230,10 +230,10 @@ def test_what_check_finds() -> None:
         good[:-1],  # no end
         good[:-2] + good[-1:],  # no done
         [*good, good[-1]],  # two ends
-        good[:3] + [good[4], good[3]] + good[5:],  # frames out of order
-        good[:-1] + [good[-1] | {"errors": 0}],
-        good[:1] + [good[1] | {"frame": 3}] + good[2:],  # a frame without its time
-        good[:1] + [good[1] | {"results": [{"label": "bus", "class": 0, "score": 0.5}]}] + good[2:],
+        [*good[:3], good[4], good[3], *good[5:]],  # frames out of order
+        [*good[:-1], good[-1] | {"errors": 0}],
+        [*good[:1], good[1] | {"frame": 3}, *good[2:]],  # a frame without its time
+        [*good[:1], good[1] | {"results": [{"label": "bus", "class": 0, "score": 0.5}]}, *good[2:]],
     ):
         with pytest.raises(AssertionError):
             check(bad)
@@ -258,7 +258,8 @@ def test_the_example_of_the_design_is_a_record() -> None:
         run,
         {"type": "result", "source": "a.mp4", "frame": 12, "time": 0.48, "width": 1920, "height": 1080,
          "results": [person]},
-        {"type": "result", "source": "b.png", "width": 5, "height": 5, "mask_file": "b.png", "results": [region]},
+        {"type": "result", "source": "b.png", "width": 5, "height": 5, "mask_file": "masks/b.png",
+         "results": [region]},
         {"type": "done", "source": "a.mp4", "frames": 460, "skipped_packets": 0},
         {"type": "end", "inputs": 2, "errors": 0, "seconds": 1.0},
     ])  # fmt: skip

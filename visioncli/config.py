@@ -27,8 +27,11 @@ from visioncli.errors import UsageError
 FILE = "vision.toml"
 VARIABLE = "VISION_CONFIG"
 _PREFIX = "VISION_"
-# Options that name what one run is about; as a standing default they would only surprise.
-_NEVER = frozenset({"help", "version", "config", "install_completion", "show_completion"})
+# What only a command line may say: which inputs one run is about, and what a folder from elsewhere with a
+# vision.toml in it must not say for its reader.
+_NEVER = frozenset(
+    {"image", "video", "dir", "from_file", "null", "force", "trust_checkpoint", "config", "help"}
+)
 
 
 def apply(ctx: typer.Context, file: Path | None) -> Path | None:
@@ -159,6 +162,10 @@ def _values(
         name = key.replace("-", "_")
         if name in known:
             values[name] = _from_toml(f"{path}: {table}{key}", value, known[name])
+        elif name in _NEVER:
+            raise UsageError(
+                f"{path}: {table}{key} cannot be set in a file", hint="give it on the command line"
+            )
         elif name not in (allowed := elsewhere()):
             raise UsageError(f"{path}: {table}{key} is no option", hint=_suggest(name, allowed or known))
     return values

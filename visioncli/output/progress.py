@@ -63,7 +63,7 @@ class ProgressBar(Sink):
 
     def expect_inputs(self, count: int | None) -> None:
         """How many inputs there are in all; None when nobody knows (a list on stdin)."""
-        self._progress.update(self._inputs, total=count, visible=count is None or count > 1)
+        self._progress.update(self._inputs, total=count)
 
     def expect_frames(self, source: str, count: int | None) -> None:
         """About how many results a video will give; None when nobody knows (a camera)."""
@@ -78,7 +78,7 @@ class ProgressBar(Sink):
     def result(self, result: Result) -> None:
         """One picture, or one frame of a video, more."""
         if result.frame is None:
-            self._progress.advance(self._inputs)
+            self._progress.update(self._inputs, advance=1, visible=True)
             return
         if result.source not in self._videos:
             self._videos[result.source] = self._progress.add_task(
@@ -92,14 +92,14 @@ class ProgressBar(Sink):
     def failure(self, failure: Failure) -> None:
         """One input that failed counts as looked at."""
         if failure.frame is None and failure.source not in self._videos:
-            self._progress.advance(self._inputs)
+            self._progress.update(self._inputs, advance=1, visible=True)
 
     def done(self, source: str, frames: int, skipped_packets: int) -> None:
         """A video's line goes."""
         task = self._videos.pop(source, None)
         if task is not None:
             self._progress.remove_task(task)
-        self._progress.advance(self._inputs)
+        self._progress.update(self._inputs, advance=1, visible=True)
 
     def end(self, summary: Summary) -> None:
         """The lines go."""
