@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import typer
 
+from visioncli.cli.help import Command
 from visioncli.cli.options import Crops, DetectAnswers, Inputs, Network, Outputs, takes
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+EXAMPLES = """\
+vision detect photo.jpg
+vision detect --video cars.mp4 --classes car,truck
+find . -name '*.jpg' -print0 | vision detect -0 - --jsonl out.jsonl --no-media"""
 
 
-@app.command(epilog="Examples:  vision detect photo.jpg   ·   vision detect --video cars.mp4 --classes car,truck   ·   find . -name '*.jpg' -print0 | vision detect -0 - --jsonl out.jsonl --no-media")  # fmt: skip
+@app.command(cls=Command, epilog=EXAMPLES)
 @takes(Inputs, Network, DetectAnswers, Crops, Outputs)
 def detect(inputs: Inputs, network: Network, answers: DetectAnswers, crops: Crops, outputs: Outputs) -> None:
     """Find objects: boxes with labels and scores, in pictures and video.

@@ -39,10 +39,11 @@ class Inputs:
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...",
+            metavar="INPUT",
             help="Files, folders, 'globs', addresses, - for stdin (a picture, a video or a list of names), "
             "or camera numbers.",
             show_default=False,
+            rich_help_panel=INPUT,
         ),
     ] = field(default_factory=list)
     image: Annotated[
@@ -152,12 +153,13 @@ class DetectAnswers:
     """Which objects count."""
 
     conf: Annotated[
-        float, typer.Option("--conf", min=0, max=1, help="Lowest score.", rich_help_panel=ANSWER)
+        float, typer.Option("--conf", min=0, max=1, metavar="X", help="Lowest score.", rich_help_panel=ANSWER)
     ] = 0.25
     iou: Annotated[
         float | None,
         typer.Option(
             "--iou",
+            metavar="X",
             min=0,
             max=1,
             help="Overlap above which the weaker of two boxes goes; the library's default if not given.",
