@@ -16,7 +16,10 @@ from visioncli.registry.cards import COMMANDS, Card, Weights
 from visioncli.registry.lookup import cards, find, resolve
 
 app = typer.Typer(
-    help="List models, see what is known of them, fetch and check their weights.", no_args_is_help=True
+    rich_markup_mode=None,
+    add_completion=False,
+    help="List models, see what is known of them, fetch and check their weights.",
+    no_args_is_help=True,
 )
 
 SORTS = {"top1": "top1", "map": "map", "params": "params", "gflops": "gflops", "size": "bytes"}
@@ -112,24 +115,44 @@ def _lines(rows: Sequence[Sequence[str]]) -> None:
 
 
 def _table(rows: list[dict[str, Any]]) -> None:
+    """A table as wide as the terminal: where that is too narrow, the least needed columns are left out."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("model", no_wrap=True)
-    table.add_column("task", no_wrap=True)
-    table.add_column("family", no_wrap=True)
-    for heading in ("top-1 | mAP", "params", "GFLOPs", "size"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("licence", no_wrap=True)
-    table.add_column("here")
-    for row in rows:
-        table.add_row(
-            row["name"], COMMANDS.get(row["task"], row["task"]), row["family"], _figure(row), _count(row["params"]),
-            _gflops(row["gflops"]), _size(row["bytes"]), row["licence"] or "", "[green]yes[/]" if row["here"] else "",
-        )  # fmt: skip
-    Console().print(table)
+    cells = [
+        {
+            "model": row["name"],
+            "task": COMMANDS.get(row["task"], row["task"]),
+            "family": row["family"],
+            "top-1|mAP": _figure(row),
+            "params": _count(row["params"]),
+            "GFLOPs": _gflops(row["gflops"]),
+            "size": _size(row["bytes"]),
+            "licence": row["licence"] or "",
+            "here": "yes" if row["here"] else "",
+        }
+        for row in rows
+    ]
+    widths = {h: max(len(h), *(len(c[h]) for c in cells)) + 2 for h in (cells[0] if cells else ())}
+    console = Console()
+    dropped = []
+    expendable = ["family", "GFLOPs", "task", "licence"]
+    if len({c["task"] for c in cells}) == 1:
+        expendable = ["task", "family", "GFLOPs", "licence"]
+    for heading in expendable:
+        if sum(widths.values()) - 2 > console.width:
+            del widths[heading]
+            dropped.append(heading)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in widths:
+        numeric = heading in ("top-1|mAP", "params", "GFLOPs", "size")
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
+    for cell in cells:
+        table.add_row(*(cell[h] for h in widths))
+    console.print(table)
+    if dropped:
+        print(f"vision: the terminal is too narrow for: {', '.join(dropped)}", file=sys.stderr)
 
 
 def _figure(row: dict[str, Any]) -> str:
@@ -160,26 +183,13 @@ def info(
     variants = [_variant(card, w, weights_dir) for w in card.weights]
     if as_json:
         about = {
-            k: v
-            for k, v in _row(card, weights_dir).items()
-            if k not in ("top1", "map", "bytes", "licence", "here")
+            k: getattr(card, k) for k in ("name", "task", "family", "library", "adapter", "factory", "plugin")
         }
-        about |= {
-            "library": card.library,
-            "adapter": card.adapter,
-            "factory": card.factory,
-            "plugin": card.plugin,
-        }
-        print(
-            json.dumps(
-                {**about, "classes": len(card.labels()), "default": card.default, "weights": variants},
-                indent=2,
-            )
-        )
+        about |= {"params": card.params, "gflops": card.gflops, "classes": len(card.labels())}
+        print(json.dumps({**about, "default": card.default, "weights": variants}, indent=2))
         return
-    print(
-        f"{card.name}: {COMMANDS.get(card.task, card.task)}, {card.family}, from {card.plugin or card.library}"
-    )
+    command = COMMANDS.get(card.task, card.task)
+    print(f"{card.name}: {command}, {card.family}, from {card.plugin or card.library}")
     print(f"  parameters   {_count(card.params)}")
     print(f"  GFLOPs       {_gflops(card.gflops)} a picture (multiplications and additions counted apart)")
     print(f"  classes      {len(card.labels()) or 'as the checkpoint says'}")
@@ -220,37 +230,52 @@ def memory_mb(card: Card, weights: Weights) -> dict[str, float] | None:
 
 def _print_variant(card: Card, variant: dict[str, Any]) -> None:
     mark = " (the default)" if variant["name"] == card.default and len(card.weights) > 1 else ""
-    print(f"\n{card.name}:{variant['name']}{mark}")
     figures = ", ".join(f"{_LABELS.get(k, k)} {v}" for k, v in variant["metrics"].items())
-    print(f"  figures      {figures or 'none published'}  ({variant['page']})")
-    print(f"  input        {_input(variant['input'])}")
-    if memory := variant["memory_mb"]:
-        print(
-            f"  memory       {memory['total']:.0f} MB at batch 1, fp32: weights {memory['weights']:.0f}, activations "
-            f"{memory['activations']:.0f}; beside about {LIBRARIES_MB} for the libraries"
-        )
-    print(f"  download     {_size(variant['bytes'])}, {variant['url']}")
-    print(
-        f"  SHA-256      {variant['sha256'] or 'none published'}{'…' if len(variant['sha256'] or '') == 8 else ''}"
-    )
-    print(f"  licence      {variant['licence']}{_NON_COMMERCIAL if '-NC' in variant['licence'] else ''}")
+    digest = variant["sha256"] or ""
+    lines = {
+        "figures": f"{figures} ({variant['page']})" if figures else f"none published ({variant['page']})",
+        "input": _input(variant["input"]),
+        "memory": _memory(variant["memory_mb"]),
+        "download": ", ".join(filter(None, (_size(variant["bytes"]), variant["url"]))) or "not published",
+        "SHA-256": f"{digest}…" if 0 < len(digest) < 64 else digest or "none published",
+        "licence": variant["licence"] + (" (not for commercial use)" if "-NC" in variant["licence"] else ""),
+        "here": variant["path"] or "no",
+    }
     if variant["unfit"]:
-        print(f"  not usable   {variant['unfit']}")
-    print(f"  here         {variant['path'] or 'no'}")
+        lines["not usable"] = variant["unfit"]
+    print(f"\n{card.name}:{variant['name']}{mark}")
+    for heading, text in lines.items():
+        print(f"  {heading:<12} {text}")
 
 
-_NON_COMMERCIAL = " (not for commercial use)"
 _LABELS = {
-    "top1": "top-1", "top5": "top-5", "map": "mAP", "map50": "mAP50", "map_e2e": "mAP without NMS", "mask_map":
-    "mask mAP", "mask_map_e2e": "mask mAP without NMS", "miou": "mIoU", "pixel_acc": "pixel accuracy",
-}  # fmt: skip
+    "top1": "top-1",
+    "top5": "top-5",
+    "map": "mAP",
+    "map50": "mAP50",
+    "map_e2e": "mAP without NMS",
+    "mask_map": "mask mAP",
+    "mask_map_e2e": "mask mAP without NMS",
+    "miou": "mIoU",
+    "pixel_acc": "pixel accuracy",
+}
+
+
+def _memory(memory: dict[str, float] | None) -> str:
+    if memory is None:
+        return "unknown"
+    parts = f"weights {memory['weights']:.0f}, activations {memory['activations']:.0f}"
+    return (
+        f"{memory['total']:.0f} MB at batch 1, fp32 ({parts}), beside about {LIBRARIES_MB} for the libraries"
+    )
 
 
 def _input(values: dict[str, Any]) -> str:
     if "imgsz" in values:
-        return f"{values['imgsz']}×{values['imgsz']} px at most, letterboxed"
+        return f"{values['imgsz']}×{values['imgsz']} px"
     if "crop" in values:
-        return f"{values['crop']}×{values['crop']} px, cut from the shorter side at {values['resize']} ({values['interpolation']})"
+        crop, resize = values["crop"], values["resize"]
+        return f"{crop}×{crop} px out of the middle, shorter side at {resize} ({values['interpolation']})"
     if "fixed" in values:
         return f"{values['fixed'][0]}×{values['fixed'][1]} px"
     if "min" in values:
@@ -293,7 +318,7 @@ def verify(
     names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL…]")] = None,
     weights_dir: WeightsDir = None,
 ) -> None:
-    """Hash the weights on this machine again and compare: all of them, or those named. Exit 5 if one is wrong."""
+    """Hash the weights on this machine again and compare: all, or those named. Exit 5 if one is wrong."""
     chosen = [_known(n) for n in names] if names else [(c, w) for c in cards().values() for w in c.weights]
     wrong = 0
     rows = []

@@ -82,7 +82,7 @@ class Card:
         return self.variant(self.default) if self.weights else None
 
     def variant(self, name: str) -> Weights | None:
-        """The weights of that name, whatever the case; `DEFAULT` is the default's; None where there are none."""
+        """The weights of that name, in any case; `DEFAULT` is the default's; None where there are none."""
         wanted = self.default if name.upper() == "DEFAULT" else name
         return next((w for w in self.weights if w.name.upper() == wanted.upper()), None)
 

@@ -10,82 +10,17 @@ Ultralytics evaluates text (`activation:` of a model's YAML).
 from __future__ import annotations
 
 import importlib
-import pickle
 from pathlib import Path
 from typing import Any
 
 from visioncli.errors import ModelError
-from visioncli.registry import pickles
+from visioncli.registry import allowed, pickles
 
-# Found by building every YAML of ultralytics 8.4 (but for open-vocabulary models and `TorchVision`) and
-# pickling it.
-_MODULES = {
-    "torch.nn.modules.activation": "GELU Hardswish LeakyReLU MultiheadAttention ReLU ReLU6 SiLU Sigmoid Tanh",
-    "torch.nn.modules.batchnorm": "BatchNorm1d BatchNorm2d",
-    "torch.nn.modules.container": "ModuleDict ModuleList Sequential",
-    "torch.nn.modules.conv": "Conv1d Conv2d ConvTranspose2d",
-    "torch.nn.modules.dropout": "Dropout Dropout2d",
-    "torch.nn.modules.flatten": "Flatten",
-    "torch.nn.modules.linear": "Identity Linear NonDynamicallyQuantizableLinear",
-    "torch.nn.modules.loss": "BCEWithLogitsLoss CrossEntropyLoss",
-    "torch.nn.modules.normalization": "GroupNorm LayerNorm",
-    "torch.nn.modules.padding": "ZeroPad2d",
-    "torch.nn.modules.pooling": "AdaptiveAvgPool2d AvgPool2d MaxPool2d",
-    "torch.nn.modules.sparse": "Embedding",
-    "torch.nn.modules.upsampling": "Upsample",
-    "ultralytics.nn.modules.block": "A2C2f AAttn ABlock AConv ADown Attention Bottleneck BottleneckCSP C1 C2 C2PSA C2f "
-    "C2fCIB C2fPSA C3 C3Ghost C3k C3k2 C3x CBFuse CBLinear CIB DFL ELAN1 GhostBottleneck HGBlock HGStem PSA PSABlock "
-    "Proto Proto26 RealNVP RepBottleneck RepC3 RepCSP RepNCSPELAN4 RepVGGDW ResNetBlock ResNetLayer SCDown SPP "
-    "SPPELAN SPPF",
-    "ultralytics.nn.modules.conv": "CBAM ChannelAttention Concat Conv Conv2 ConvTranspose DWConv DWConvTranspose2d "
-    "Focus GhostConv LightConv RepConv SpatialAttention",
-    "ultralytics.nn.modules.head": "Classify Depth Detect OBB OBB26 Pose Pose26 RTDETRDecoder Segment Segment26 "
-    "SemanticSegment v10Detect",
-    "ultralytics.nn.modules.transformer": "AIFI DeformableTransformerDecoder DeformableTransformerDecoderLayer "
-    "LayerNorm2d MLP MLPBlock MSDeformAttn TransformerBlock TransformerEncoderLayer TransformerLayer",
-    "ultralytics.nn.tasks": "ClassificationModel DepthModel DetectionModel OBBModel PoseModel RTDETRDetectionModel "
-    "SegmentationModel SemanticSegmentationModel",
-    # What training leaves beside the network.
-    "ultralytics.utils": "IterableSimpleNamespace",
-    "ultralytics.utils.loss": "BboxLoss DFLoss E2EDetectLoss v8ClassificationLoss v8DetectionLoss v8OBBLoss v8PoseLoss "
-    "v8SegmentationLoss",
-    "ultralytics.utils.tal": "RotatedTaskAlignedAssigner TaskAlignedAssigner",
-}
-_CLASSES = {
-    f"{module}.{name}": f"{module}.{name}" for module, names in _MODULES.items() for name in names.split()
-}
-# Names that older releases gave to what is elsewhere now.
-_MOVED = {
-    **{  # until 8.0.105 one file held all modules
-        f"ultralytics.nn.modules.{name.rpartition('.')[2]}": name
-        for name in _CLASSES
-        if name.startswith("ultralytics.nn.modules.")
-    },
-    "ultralytics.nn.modules.block.Silence": "torch.nn.modules.linear.Identity",
-    "ultralytics.nn.tasks.YOLOv10DetectionModel": "ultralytics.nn.tasks.DetectionModel",
-    "ultralytics.utils.loss.v10DetectLoss": "ultralytics.utils.loss.E2EDetectLoss",
-    "ultralytics.yolo.utils.IterableSimpleNamespace": "ultralytics.utils.IterableSimpleNamespace",
-    "ultralytics.yolo.utils.loss.v8DetectionLoss": "ultralytics.utils.loss.v8DetectionLoss",
-}
-# What torch's own interpreter makes by itself: tensors and their parts, plain containers.
-_PLAIN = frozenset(
-    [f"torch.{kind}Storage" for kind in ["BFloat16", "Bool", "Byte", "Char", "Double", "Float", "Half", "Int", "Long", "Short"]]
-    + [
-        f"torch.{kind}"
-        for kind in ["bfloat16", "bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8"]
-    ]
-    + [f"torch._utils._rebuild_{kind}" for kind in ("parameter", "tensor", "tensor_v2")]
-    + [
-        "torch.Size",
-        "torch.Tensor",
-        "torch.device",
-        "torch.nn.parameter.Parameter",
-        "torch.storage.UntypedStorage",
-    ]
-    + ["collections.OrderedDict", "builtins.set", "__builtin__.set", "builtins.dict", "__builtin__.dict"]
-)
-_SCALARS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
-_PATHS = tuple(f"{m}.{c}Path" for m in ("pathlib", "pathlib._local") for c in ("", "Posix", "Windows"))
+_TRUST = "--trust-checkpoint loads it all the same: only if you trust its author with this machine"
+
+
+class _ForbiddenError(Exception):
+    """What a pickle asks of an allowed name is not what checkpoints ask."""
 
 
 def load(path: Path, *, trust: bool = False) -> Any:
@@ -110,6 +45,8 @@ def load(path: Path, *, trust: bool = False) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except ModelError:
         raise
+    except _ForbiddenError as e:
+        raise ModelError(f"{path}: refused: {e}", hint=_TRUST) from e
     except Exception as e:  # a damaged file makes torch, pickle and zipfile raise nearly anything
         raise ModelError(
             f"{path}: not a checkpoint that can be loaded, or a damaged one ({_line(e)})",
@@ -133,37 +70,40 @@ def _trusted(path: Path) -> Any:
 
 def _allowed(path: Path) -> list[Any]:
     """What the pickle names, resolved by us; ModelError for a name that is not on the list."""
-    named = pickles.named(path)
-    special = {**dict.fromkeys(_SCALARS, _scalar), **dict.fromkeys(_PATHS, _path), "_codecs.encode": _latin1}
-    forbidden = [
-        n for n in named if not (n in _CLASSES or n in _MOVED or n in _PLAIN or n in special or _is_dtype(n))
-    ]
+    special = {
+        **dict.fromkeys(allowed.SCALARS, _scalar),
+        **dict.fromkeys(allowed.PATHS, _path),
+        "_codecs.encode": _latin1,
+    }
+    granted: list[Any] = []
+    forbidden: list[str] = []
+    for name in pickles.named(path):
+        if name in allowed.CLASSES:
+            cls = _resolve(allowed.CLASSES[name], path)
+            # The class itself is there for torch to know its instances: no pickle can spell a line break.
+            granted += [(_blank(cls), name), (cls, f"\n{name}")]
+        elif name in special:
+            granted.append((special[name], name))
+        elif name in allowed.DTYPES:
+            granted += [(_resolve(name, path), name), *_dtype_classes()]
+        elif name not in allowed.PLAIN:
+            forbidden.append(name)
     if forbidden:
         more = f" and {len(forbidden) - 1} more" if len(forbidden) > 1 else ""
         raise ModelError(
-            f"{path}: refused: loading it would run {forbidden[0]}{more}, which no checkpoint of a known kind needs",
-            hint="--trust-checkpoint loads it all the same: only for a file whose author you trust with this machine",
+            f"{path}: refused: loading it would run {forbidden[0]}{more}, which no checkpoint needs",
+            hint=_TRUST,
         )
-    allowed: list[Any] = []
-    for name in named:
-        if name in _CLASSES or name in _MOVED:
-            cls = _resolve(_CLASSES.get(name) or _MOVED[name], path)
-            # The class itself is only there for torch to know its instances: no pickle can spell a line
-            # break.
-            allowed += [(_blank(cls), name), (cls, f"\n{name}")]
-        elif name in special:
-            allowed.append((special[name], name))
-        elif _is_dtype(name):
-            allowed.append((_resolve(name, path), name))
-    return allowed
+    return granted
 
 
-def _is_dtype(name: str) -> bool:
-    """numpy's own dtype class and its per-type classes: `numpy.dtype`, `numpy.dtypes.Float64DType`."""
-    return name == "numpy.dtype" or (name.startswith("numpy.dtypes.") and name.endswith("DType"))
+def _dtype_classes() -> list[Any]:
+    """The types of numpy's dtype objects, whose state a pickle may set."""
+    return [_resolve(name, Path()) for name in allowed.DTYPES[1:]]
 
 
 def _resolve(name: str, path: Path) -> Any:
+    """The object of that name, now; ModelError where the installed library has none."""
     module, _, attribute = name.rpartition(".")
     try:
         if module.startswith("ultralytics."):
@@ -178,12 +118,12 @@ def _resolve(name: str, path: Path) -> Any:
         ) from e
 
 
-def _blank(cls: type) -> type:
+def _blank(cls: Any) -> type:
     """A stand-in for a class: called, or asked for a new object, it makes an empty instance of `cls`."""
 
     def empty(_: type, *args: object) -> Any:
         if args:
-            raise pickle.UnpicklingError(f"a pickle may not construct {cls.__name__} with arguments")
+            raise _ForbiddenError(f"it would construct {cls.__name__} with arguments, which runs code")
         return cls.__new__(cls)
 
     return type(f"Blank{cls.__name__}", (), {"__new__": empty})
@@ -194,14 +134,14 @@ def _scalar(dtype: Any, data: Any = None) -> Any:
     import numpy as np
 
     if not isinstance(dtype, np.dtype) or dtype.hasobject or not isinstance(data, bytes):
-        raise pickle.UnpicklingError("a numpy scalar of a kind that no checkpoint needs")
+        raise _ForbiddenError("a numpy scalar of a kind that no checkpoint needs")
     return np.frombuffer(data, dtype, count=1)[0]
 
 
 def _latin1(text: str, encoding: str = "latin1") -> bytes:
     """How Python 2 pickles spell bytes: the only use of `_codecs.encode`."""
     if encoding != "latin1" or not isinstance(text, str):
-        raise pickle.UnpicklingError("_codecs.encode with anything but latin1")
+        raise _ForbiddenError("_codecs.encode with anything but latin1")
     return text.encode("latin1")
 
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from visioncli.errors import VisionError
-from visioncli.registry.weights import CHUNK
 from visioncli.registry.weights import sha256 as hash_of
 
 if TYPE_CHECKING:
     import httpx
 
 TRIES = 4
+PAUSE = 0.5  # seconds before the second attempt, doubled before each further one
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 30.0
 # Pickles, zips (torch.save) and safetensors never begin like a page: a captive portal's answer is not
@@ -33,7 +33,7 @@ class DownloadError(VisionError, OSError):
     kind = "download"
 
 
-class _TryAgain(Exception):
+class _TryAgainError(Exception):
     """A failure that a later attempt may not meet."""
 
 
@@ -87,10 +87,10 @@ def _locked(url: str, target: Path, sha256: str | None, licence: str | None, pro
     ):
         for attempt in range(TRIES):
             if attempt:
-                time.sleep(0.5 * 2 ** (attempt - 1))
+                time.sleep(PAUSE * 2 ** (attempt - 1))
             try:
                 return _attempt(client, url, target, sha256, record, meter)
-            except _TryAgain as e:
+            except _TryAgainError as e:
                 reason = str(e)
             except (
                 httpx.ConnectError,
@@ -121,14 +121,14 @@ def _attempt(
             _remember(tag, answer.headers)
         with part.open("ab" if start else "wb") as file:
             done = start
-            for piece in answer.iter_raw(CHUNK):
+            for piece in answer.iter_raw():
                 file.write(piece)
                 done += len(piece)
                 meter(done, total)
             file.flush()
             os.fsync(file.fileno())
     if total is not None and done != total:
-        raise _TryAgain(f"{done} of {total} bytes received")
+        raise _TryAgainError(f"{done} of {total} bytes received")
     return _accept(part, tag, target, sha256, record, resumed=start > 0)
 
 
@@ -140,14 +140,14 @@ def _check_answer(answer: httpx.Response, start: int, part: Path, url: str) -> i
         return 0
     if answer.status_code in (206, 416):  # what we have does not fit what they have: begin again
         part.unlink(missing_ok=True)
-        raise _TryAgain("the server could not resume")
+        raise _TryAgainError("the server could not resume")
     if answer.status_code in (408, 425, 429) or answer.status_code >= 500:
-        raise _TryAgain(f"the server says {answer.status_code} {answer.reason_phrase}")
+        raise _TryAgainError(f"the server says {answer.status_code} {answer.reason_phrase}")
     raise DownloadError(f"{url}: {answer.status_code} {answer.reason_phrase}")
 
 
 def _remember(tag: Path, headers: httpx.Headers) -> None:
-    """Keep what tells whether the file is still the same at the next attempt; weak ETags cannot (RFC 9110)."""
+    """Keep what tells whether the file is the same at the next attempt; weak ETags cannot (RFC 9110)."""
     etag = headers.get("etag", "")
     validator = etag if etag and not etag.startswith("W/") else headers.get("last-modified", "")
     if validator:
@@ -170,7 +170,7 @@ def _accept(part: Path, tag: Path, target: Path, sha256: str | None, record: Pat
         part.unlink()
         tag.unlink(missing_ok=True)
         if resumed:  # the two pieces may not belong together
-            raise _TryAgain(reason)
+            raise _TryAgainError(reason)
         raise DownloadError(f"{target.name}: {reason}; nothing was kept")
     if sha256 is None:
         fresh = record.with_name(f".{record.name}.part")
@@ -183,7 +183,7 @@ def _accept(part: Path, tag: Path, target: Path, sha256: str | None, record: Pat
 
 def _say(line: str, progress: bool) -> None:
     if progress:
-        print(line, file=sys.stderr, flush=True)
+        print(f"vision: {line}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -61,8 +61,8 @@ def torchvision_toml() -> str:
     for task, (_, adapter, names) in KINDS.items():
         shared = _input_defaults(task)
         parts.append(
-            f'\n[[group]]\ntask = "{task}"\nlibrary = "torchvision"\nadapter = "{adapter}"\nnames = "{names}"\n'
-            f'base = "{BASE}"\nlicence = "BSD-3-Clause"\n'
+            f'\n[[group]]\ntask = "{task}"\nlibrary = "torchvision"\nadapter = "{adapter}"\n'
+            f'names = "{names}"\nbase = "{BASE}"\nlicence = "BSD-3-Clause"\n'
             + (f"input = {_inline(shared)}\n" if shared else "")
         )
         parts += [_model_toml(name, task, shared) for name in torchvision_models(task)]
@@ -166,7 +166,7 @@ def _value(value: Any) -> str:
 
 
 def write_names() -> None:
-    """The label files, from torchvision's categories and Ultralytics' coco.yaml (the same 80, without gaps)."""
+    """The label files, from torchvision's categories; COCO's 80 are its 91 without the gaps."""
     from torchvision.models import get_model_weights
 
     coco91 = get_model_weights("fasterrcnn_resnet50_fpn").DEFAULT.meta["categories"]

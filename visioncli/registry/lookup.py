@@ -69,15 +69,16 @@ def plugins() -> Mapping[str, Card]:
 
 
 def _cards_of(loaded: object) -> Iterable[Card]:
-    cards = list(loaded) if isinstance(loaded, Iterable) else [loaded]
-    for card in cards:
+    found: list[Card] = []
+    for card in loaded if isinstance(loaded, Iterable) else [loaded]:
         if not isinstance(card, Card):
             raise TypeError(f"gives a {type(card).__name__}, not a visioncli.registry.cards.Card")
-    return cards
+        found.append(card)
+    return found
 
 
 def find(name: str, task: str | None = None) -> Card:
-    """The card of that name; UsageError, with the nearest names, where there is none or it is for another task."""
+    """The card of that name; UsageError where there is none (with the nearest) or it is for another task."""
     card = builtin().get(name) or plugins().get(name)
     if card is None:
         raise UsageError(f"there is no model {name!r}", hint=_suggest(name, task))
@@ -134,7 +135,7 @@ def resolve(
         if not path.is_file():
             raise UsageError(
                 f"{name} has no weights {rest!r}, and there is no such file",
-                hint=f"its weights: {', '.join(w.name for w in card.weights) or 'none published: give a path'}",
+                hint=f"its weights: {', '.join(w.name for w in card.weights) or 'none published'}",
             )
         return _with_path(card, path)
     if weights is None:
@@ -161,7 +162,7 @@ def _is_path(spec: str) -> bool:
 
 
 def _with_path(card: Card, path: Path) -> Resolved:
-    """`card` with a file of the user's: the published variant of that file name, else the default's numbers."""
+    """`card` with a file of the user's: as the published variant of that file name, else the default."""
     weights = next((w for w in card.weights if w.filename == path.name), card.default_weights)
     digest = store.sha256(path)
     foreign = weights and weights.sha256 and not digest.startswith(weights.sha256)

@@ -57,7 +57,7 @@ def _pickles(path: Path) -> Iterator[bytes]:
 
 
 def _legacy(data: bytes) -> Iterator[bytes]:
-    """The pickles one after the other: magic, protocol, system, the object, keys; the tensors' bytes follow."""
+    """The pickles in a row: magic, protocol, system, the object, keys; the tensors' bytes follow."""
     stream = io.BytesIO(data)
     for number in range(5):
         start = stream.tell()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -96,7 +97,7 @@ def _sha256(path: Path, size: int, mtime: int) -> str:
 
 
 def expected(path: Path, weights: Weights) -> str | None:
-    """The hash, or its beginning, that the file ought to have: as published, else as recorded at its download."""
+    """The hash, or its beginning, that a file ought to have: as published, else as recorded at download."""
     if weights.sha256:
         return weights.sha256
     try:
@@ -121,15 +122,33 @@ def locate(card: Card, weights: Weights, weights_dir: Path | None = None) -> Fou
 
 def present(card: Card, weights: Weights, weights_dir: Path | None = None) -> Path | None:
     """As `locate`, by name alone: nothing is read or hashed."""
+    return next(all_present(card, weights, weights_dir), None)
+
+
+def all_present(card: Card, weights: Weights, weights_dir: Path | None = None) -> Iterator[Path]:
+    """Every file of that name in the folders, in the order of the search."""
     for folder in folders(weights_dir):
         for name in candidates(card, weights, folder.yours):
             if (folder.path / name).is_file():
-                return folder.path / name
-    return None
+                yield folder.path / name
+
+
+def verdict(path: Path, weights: Weights) -> tuple[str, str]:
+    """What a file's hash says, and the hash.
+
+    `ok` or `wrong`; `unknown` where none is published or recorded; `other` for a file of the user's own under
+    the model's plain name.
+    """
+    digest, wanted = sha256(path), expected(path, weights)
+    if wanted is None:
+        return "unknown", digest
+    if digest.startswith(wanted):
+        return "ok", digest
+    return ("wrong" if path.name == weights.filename else "other"), digest
 
 
 def _search(card: Card, weights: Weights, weights_dir: Path | None) -> tuple[Found | None, list[Path]]:
-    refused = []
+    refused: list[Path] = []
     for folder in folders(weights_dir):
         for name in candidates(card, weights, folder.yours):
             path = folder.path / name
@@ -172,7 +191,7 @@ def fetch(
     if offline or url is None:
         why = "--offline forbids the download" if offline else "nobody publishes them for download"
         raise ModelError(
-            f"{spec}: its weights {weights.filename} are not on this machine, and {why}",
+            f"{spec}: {weights.filename} is not on this machine, and {why}",
             hint=_ways(card, weights, spec, url, weights_dir, refused),
         )
     from visioncli.registry.download import DownloadError, download
@@ -182,14 +201,14 @@ def fetch(
         digest = download(url, target, sha256=weights.sha256, licence=weights.licence, progress=progress)
     except DownloadError as e:
         raise ModelError(
-            f"{spec}: its weights {weights.filename} are not on this machine and could not be downloaded: {e}",
+            f"{spec}: {weights.filename} is not on this machine and could not be downloaded: {e}",
             hint=_ways(card, weights, spec, url, weights_dir, refused),
         ) from e
     return Found(target, digest)
 
 
 def download_url(weights: Weights) -> str | None:
-    """Where the file is downloaded from: `$VISION_WEIGHTS_URL` names a mirror that holds the files by name."""
+    """Where the file comes from: `$VISION_WEIGHTS_URL` names a mirror that holds the files by name."""
     mirror = os.environ.get("VISION_WEIGHTS_URL")
     return f"{mirror.rstrip('/')}/{weights.filename}" if mirror else weights.url
 
@@ -197,12 +216,12 @@ def download_url(weights: Weights) -> str | None:
 def _ways(
     card: Card, weights: Weights, spec: str, url: str | None, weights_dir: Path | None, refused: list[Path]
 ) -> str:
-    """What to do, a line each: where it was looked for, the URL, `pull`, and how to go without a network."""
+    """What to do: where it was looked for, the URL, `pull`, and how to go without a network."""
     lines = [f"looked for in: {', '.join(str(f.path) for f in folders(weights_dir))}"]
-    lines += [f"passed over, its hash is not the right one: {path}" for path in refused]
+    lines += [f"passed over, for its hash is not the right one: {path}" for path in refused]
     if url:
         lines += [f"published at: {url}", f"with a network: vision models pull {spec}"]
     lines.append(
-        f"without: copy {weights.filename} into ./weights or $VISION_WEIGHTS, or name a checkpoint: --model PATH"
+        f"without: copy {weights.filename} into ./weights or $VISION_WEIGHTS, or name a file: --model PATH"
     )
-    return "\n".join(lines)
+    return "; ".join(lines)
