@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,8 +22,8 @@ def shared() -> Path | None:
     return folder if (folder / "weights").is_dir() else None
 
 
-def build(target: Path, quiet: bool = False) -> Path:
-    """Build what is missing in `target` and return it. FileNotFoundError without VISION_SHARED."""
+def build(target: Path, quiet: bool = False, only: Collection[str] | None = None) -> Path:
+    """Build what is missing in `target` (of `only` these networks) and return it. FileNotFoundError without VISION_SHARED."""
     source = shared()
     if source is None:
         raise FileNotFoundError("no real weights: set VISION_SHARED to the folder that holds weights/ and data/")
@@ -32,6 +33,8 @@ def build(target: Path, quiet: bool = False) -> Path:
     env = {**os.environ, "YOLO_CONFIG_DIR": str(settings), "YOLO_AUTOINSTALL": "0", "YOLO_OFFLINE": "1"}
     for packed in sorted((source / "weights").glob("*-q8.safetensors")):
         name = packed.name.removesuffix("-q8.safetensors")
+        if only is not None and name not in only:
+            continue
         out = target / (f"{name}.pt" if name.startswith("yolo") else f"{name}.pth")
         if not out.exists():
             part = out.with_name(f".{out.name}.part")
