@@ -91,25 +91,31 @@ def noise(width: int, height: int, seed: int) -> Image:
 
 
 # name -> the codec of the sound in the output
+MORE_CLIPS = {
+    "moviepy_no_duration.webm": "opus",
+    "torchcodec_nasa_13013.mp4": "aac",
+    "moviepy_video_with_failing_audio.mp4": "mp3",
+    "imageio_cockatoo.mp4": "mp3",
+    "intel_asl_book.mkv": None,
+    "opencv_tree.avi": None,
+}
 CLIPS = {
     "imageio_realshort.mp4": "aac",
     "moviepy_big_buck_bunny_432_433.webm": "aac",  # from Vorbis
     "derived_nasa_vp9_opus.webm": "opus",
-    "moviepy_no_duration.webm": "opus",
-    "torchcodec_nasa_13013.mp4": "aac",
-    "moviepy_video_with_failing_audio.mp4": "mp3",
     "derived_people_vfr.mp4": None,
     "derived_traffic_mjpeg.avi": None,
     "derived_people_interlaced.ts": None,
     "torchcodec_test_non_zero_start.mp4": None,
     "torchcodec_discard_first_keyframe.mp4": None,
     "imageio_newtonscradle.gif": None,
-    "intel_asl_book.mkv": None,
-    "opencv_tree.avi": None,
 }
 
 
-@pytest.mark.parametrize(("name", "codec"), CLIPS.items())
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [*CLIPS.items(), *(pytest.param(*more, marks=pytest.mark.slow) for more in MORE_CLIPS.items())],
+)
 def test_real_clips(data: Path, tmp_path: Path, name: str, codec: str | None) -> None:
     source, out = data / "video" / name, tmp_path / "out.mp4"
     times = copy(source, out)
@@ -263,6 +269,18 @@ def test_another_size_is_scaled_into_the_first(tmp_path: Path) -> None:
     assert second[24, 32].min() > 180
 
 
+@pytest.mark.parametrize("name", ["a:b.mp4", "-x.mp4", "ä ö%d\n.mp4", "\udcff\udcfe.mp4", "n" * 250 + ".mp4"])
+def test_any_name(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Of the output and of the input that the sound comes from, also in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    source = Path("in" + name[2:]) if len(name) > 200 else Path("in" + name)
+    shutil.copy(data / "video" / "imageio_realshort.mp4", source)
+    copy(source, Path(name))
+    Path(name).rename("plain.mp4")
+    assert len(video_times(Path("plain.mp4"))) == 36
+    assert audio_seconds(Path("plain.mp4")) is not None
+
+
 def test_pixel_shape_is_kept(tmp_path: Path) -> None:
     for rotation, ratio in ((0, Fraction(4, 3)), (90, Fraction(3, 4))):
         path = tmp_path / f"{rotation}.mp4"
@@ -281,6 +299,8 @@ def test_nothing_is_left_of_what_was_not_finished(tmp_path: Path) -> None:
     writer.write(noise(64, 48, 1), 0)
     writer.abort()
     writer.abort()
+    with pytest.raises(ValueError, match="closed"):
+        writer.write(noise(64, 48, 1), 1)
     assert VideoWriter(tmp_path / "c.mp4", INFO).close() is None
     assert list(tmp_path.iterdir()) == []
 
@@ -392,7 +412,7 @@ def test_sound_from_bytes(data: Path, tmp_path: Path) -> None:
 
 
 def test_broken_sound_does_not_end_the_video(data: Path, tmp_path: Path) -> None:
-    """Sound that cannot be opened, or whose file breaks off: pictures are written, `warn` told at most once."""
+    """Sound that cannot be opened, or breaks off: the pictures are written, `warn` told at most once."""
     whole = (data / "video" / "torchcodec_nasa_13013.mp4").read_bytes()
     for name, source in {"none": b"not a video", "cut": whole[: len(whole) // 3]}.items():
         told: list[str] = []

@@ -37,10 +37,13 @@ def output_error(path: Path, error: OSError) -> OutputError:
 
 
 def temporary_name(final: Path) -> Path:
-    """A hidden name beside `final` that no other process or thread uses; it fits where `final` fits."""
+    """A hidden name beside `final` that no other process or thread uses; it fits where `final` fits.
+
+    It is valid UTF-8 even where the name of `final` is not.
+    """
     tail = f".{os.getpid()}-{next(_serial)}.part"
     name = f".{final.name}"
-    if len(os.fsencode(name + tail)) > _NAME_MAX:
+    if len(os.fsencode(name + tail)) > _NAME_MAX or any("\ud800" <= c <= "\udfff" for c in name):
         name = "." + hashlib.sha256(os.fsencode(final.name)).hexdigest()[:16]
     return final.with_name(name + tail)
 

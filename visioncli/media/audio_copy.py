@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import av
 import av.error
@@ -24,6 +25,21 @@ if TYPE_CHECKING:
 _COPIED = frozenset({"aac", "mp3", "opus", "ac3", "eac3", "flac", "alac"})
 _AAC_BIT_RATE_A_CHANNEL = 80_000
 _AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
+
+
+def plain(error: Exception) -> str:
+    """What FFmpeg or the system said, without numbers and logs."""
+    return (error.strerror if isinstance(error, OSError | av.error.FFmpegError) else None) or str(error)
+
+
+def _file(source: Path | bytes) -> str | IO[bytes]:
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    try:
+        # "file:" keeps FFmpeg from taking a colon in the name for a protocol.
+        return f"file:{os.fspath(source).encode().decode()}"
+    except UnicodeEncodeError:
+        return source.open("rb")  # a name that is not UTF-8, which PyAV cannot pass on
 
 
 class AudioTrack:
@@ -49,20 +65,28 @@ class AudioTrack:
         self._shift = shift
         self._start = start
         self._warn = warn
-        self._input = av.open(io.BytesIO(source) if isinstance(source, bytes) else str(source), "r")
+        self._last_dts: int | None = None
+        self._waiting: Packet | None = None
+        self._broken = False
+        self._file = _file(source)
+        self._input = av.open(self._file, "r", metadata_errors="replace")
+        try:
+            self._from = self._best()
+            self._copied = self._from.codec_context.codec.canonical_name in _COPIED
+            self._to = self._add_stream()
+        except BaseException:
+            self.close()
+            raise
+        self._packets = self._demux()
+
+    def _best(self) -> AudioStream:
+        """The stream that FFmpeg thinks best; the others are not even read."""
         best = self._input.streams.best("audio")
-        if best is None:
-            self._input.close()
+        if best is None or best.codec_context is None:
             raise LookupError("no audio stream that can be read")
         for stream in self._input.streams:
             stream.discard = Discard.default if stream is best else Discard.all
-        self._from = cast(AudioStream, best)
-        self._copied = self._from.codec_context.codec.canonical_name in _COPIED
-        self._to = self._add_stream()
-        self._last_dts: int | None = None
-        self._packets = self._demux()
-        self._waiting: Packet | None = None
-        self._broken = False
+        return cast(AudioStream, best)
 
     def _add_stream(self) -> AudioStream:
         if self._copied:
@@ -103,6 +127,8 @@ class AudioTrack:
     def close(self) -> None:
         """Let go of the input."""
         self._input.close()
+        if not isinstance(self._file, str):
+            self._file.close()
 
     def _time(self, packet: Packet) -> Fraction:
         assert packet.pts is not None and packet.time_base is not None
@@ -113,7 +139,8 @@ class AudioTrack:
         if self._waiting is None and not self._broken:
             try:
                 self._waiting = next(self._packets, None)
-            except (av.error.FFmpegError, OSError) as error:
+            except (av.error.FFmpegError, OSError, IndexError) as error:
+                # IndexError is PyAV's answer to a damaged file in which a new stream turns up midway.
                 self._give_up(error)
         return self._waiting
 
@@ -170,6 +197,6 @@ class AudioTrack:
     def _give_up(self, error: Exception) -> None:
         """The sound is broken here: say so once, and leave the rest of it out."""
         if not self._broken:
-            self._warn(f"{self._name}: the sound breaks off: {error}")
+            self._warn(f"{self._name}: the sound breaks off ({plain(error)})")
         self._broken = True
         self._waiting = None

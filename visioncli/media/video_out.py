@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
@@ -17,7 +18,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 
 from visioncli.errors import OutputError
 from visioncli.media.atomic import commit, discard, output_error, temporary_name
-from visioncli.media.audio_copy import AudioTrack
+from visioncli.media.audio_copy import AudioTrack, plain
 from visioncli.results import Image
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class VideoWriter:
         self._threads = threads
         self._warn = warn or (lambda message: None)
         self._temporary = temporary_name(path)
+        if not _is_utf8(self._temporary):
+            raise OutputError(f"cannot write {path}: video needs a folder whose name is UTF-8")
         self._clock = _ticks(info.time_base)
         self._container: OutputContainer | None = None
         self._stream: VideoStream
@@ -80,9 +83,12 @@ class VideoWriter:
         self._size = (0, 0)  # width, height of the first picture
         self._shift = Fraction(0)
         self._last_tick: int | None = None
+        self._ended = False
 
     def write(self, image: Image, time: float | Fraction) -> None:
         """Append (H, W, 3) uint8 RGB to be shown at `time` (s), which is later than the picture's before."""
+        if self._ended:
+            raise ValueError(f"{self.path} is closed")
         moment = Fraction(time)
         try:
             if self._container is None:
@@ -102,6 +108,7 @@ class VideoWriter:
 
     def close(self) -> Path | None:
         """Finish the file and give it its name; None, and no file, where nothing was written."""
+        self._ended = True
         if self._container is None:
             return None
         try:
@@ -122,6 +129,7 @@ class VideoWriter:
 
     def abort(self) -> None:
         """Remove what was written so far. Does nothing after `close()`."""
+        self._ended = True
         self._close_audio()
         container, self._container = self._container, None
         if container is not None:
@@ -153,7 +161,7 @@ class VideoWriter:
                 self._close_audio()
                 if self._container is not None:
                     self._container.close()
-                self._warn(f"{self.path.name}: written without sound: {error}")
+                self._warn(f"{self.path.name}: written without sound ({plain(error)})")
             else:
                 return
         self._start(sound=False)
@@ -161,7 +169,7 @@ class VideoWriter:
     def _start(self, *, sound: bool) -> None:
         width, height = self._size
         self._container = av.open(
-            str(self._temporary),
+            f"file:{self._temporary}",  # or a colon in the name would end a protocol's
             "w",
             format="mp4",
             container_options={"movflags": "+faststart", "movie_timescale": str(self._clock)},
@@ -228,6 +236,15 @@ class VideoWriter:
             self._audio = None
 
 
+def _is_utf8(path: Path) -> bool:
+    """Whether FFmpeg, through PyAV, can be told the path."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _ticks(time_base: Fraction | None) -> int:
     """Ticks a second: the input's where they are of a kind that MP4 tracks take, else 90,000."""
     if time_base is None or not 1000 <= time_base.denominator <= 1_000_000:
@@ -259,4 +276,4 @@ def _reason(path: Path, error: Exception) -> OutputError:
         return error
     if isinstance(error, OSError):
         return output_error(path, error)
-    return OutputError(f"cannot write {path}: {error}")
+    return OutputError(f"cannot write {path}: {plain(error)}")

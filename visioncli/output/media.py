@@ -140,7 +140,7 @@ class MediaSink:
                 threads=self._threads,
                 warn=self._warn,
             )
-        return VideoSink(self, target, writer)
+        return VideoSink(self, input, target, writer)
 
     def _save_crops(self, stem: Path, frame: Frame, result: Result) -> None:
         """`STEM-N-LABEL.jpg` for the Nth object from 1, in a video `STEM-FRAME-N-LABEL.jpg`."""
@@ -157,8 +157,9 @@ class MediaSink:
 class VideoSink:
     """The files of one video while it is being worked on."""
 
-    def __init__(self, sink: MediaSink, target: Target, writer: VideoWriter | None) -> None:
+    def __init__(self, sink: MediaSink, input: Input, target: Target, writer: VideoWriter | None) -> None:
         self._sink = sink
+        self._input = input  # the sound may come from a temporary file that goes when the Input does
         self._target = target
         self._writer = writer
 
