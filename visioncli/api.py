@@ -45,8 +45,9 @@ def load(
 ) -> Model:
     """A model ready to run: a name (`yolo26n`), `NAME:WEIGHTS`, or the path of a checkpoint.
 
-    Weights that are not on this machine are downloaded unless `offline`. `imgsz` is px, one number or (height,
-    width). Raises UsageError (no such model or device) and ModelError (weights not to be had or refused).
+    Weights that are not on this machine are downloaded unless `offline`. `imgsz` is px, one number or
+    (height, width). Raises UsageError (no such model or device) and ModelError (weights not to be had, or
+    refused).
     """
     if imgsz is not None and (min(imgsz) if isinstance(imgsz, tuple) else imgsz) < 1:
         raise UsageError(f"imgsz must be at least 1, not {imgsz}")
@@ -95,7 +96,8 @@ class Model:
         return self.resolved.card.name
 
     def __repr__(self) -> str:
-        return f"<{self.name}: {self.task}, {len(self.names)} classes, {self.runtime.precision} on {self.runtime.device}>"
+        where = f"{self.runtime.precision} on {self.runtime.device}"
+        return f"<{self.name}: {self.task}, {len(self.names)} classes, {where}>"
 
     def options(
         self,
@@ -166,11 +168,11 @@ class Model:
         end: float | None = None,
         **options: Any,
     ) -> Iterator[tuple[Image, Result]]:
-        """Pictures and their results, one after the other, in flat memory: of a video, a folder, a glob, a camera.
+        """Pictures with their results, one by one in flat memory: of a video, folder, glob or camera.
 
         Yields `(image, result)`: (H, W, 3) uint8 RGB, and the result with `frame` and `time` for a video.
-        `stride` takes every nth frame, `start` and `end` are seconds. Raises InputError at an input, or a frame,
-        that cannot be read.
+        `stride` takes every nth frame, `start` and `end` are seconds. Raises InputError at an input, or a
+        frame, that cannot be read.
         """
         from visioncli.media.sources import find
 
@@ -179,7 +181,8 @@ class Model:
         with closing(events) as open_events:
             for event in open_events:
                 if isinstance(event, Failure):
-                    raise InputError(f"{event.source}: {event.message}", kind=event.kind)
+                    at = "" if event.source in event.message else f"{event.source}: "
+                    raise InputError(at + event.message, kind=event.kind)
                 if isinstance(event, Answer):
                     yield event.frame.image, event.result
 

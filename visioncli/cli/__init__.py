@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import os
 import sys
@@ -13,6 +15,7 @@ from typer.core import TyperGroup
 
 from visioncli import __version__
 from visioncli.errors import VisionError
+from visioncli.output.text import visible
 
 # Command -> one line of help. Each is the module of that name here, with a typer app called `app`.
 COMMANDS = {
@@ -93,33 +96,58 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in (args[: args.index("--")] if "--" in args else args)
     try:
         code = app(optional_values(args), prog_name="vision", standalone_mode=False)
-        sys.stdout.flush()
-        sys.exit(code if isinstance(code, int) else 0)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
-        # The reader of stdout has all it wanted (`| head -1`): quiet, and nothing left to flush into it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except VisionError as error:
-        if debug:
-            raise
-        _say(str(error))
-        sys.exit(error.exit_code)
+        code = 0  # the reader of stdout has all it wanted (`| head -1`)
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
-    except MemoryError:
-        if debug:
-            raise
-        _say("out of memory (try a smaller --batch or --imgsz)")
-        sys.exit(1)
+        code = 130
+    except SystemExit as exit:  # a signal: see Interrupt
+        code = exit.code
     except Exception as error:
-        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # the parser's own errors
-            _say(_usage(error))
-            sys.exit(error.exit_code)
         if debug:
-            raise
-        notes = "".join(f", {note}" for note in getattr(error, "__notes__", ()))
-        _say(f"a bug: {type(error).__name__}: {error}{notes} (--debug shows where; please report it)")
-        sys.exit(1)
+            import traceback
+
+            traceback.print_exc()
+        code = _report(error)
+    _let_go_of_stdout()
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report(error: Exception) -> int:
+    """Say what went wrong, in one line, and with which code that ends."""
+    if isinstance(error, VisionError):
+        if error.kind == "no_input":  # the first thing that anybody sees: on two lines
+            _say(error.message)
+            _say(error.hint or "")
+        else:
+            _say(str(error))
+        return error.exit_code
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # the parser's own errors
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context is not None else "vision"
+        _say(f"{error.format_message()} ({where} --help tells more)")
+        return int(error.exit_code)
+    if isinstance(error, MemoryError) or "not enough memory" in str(error):  # torch says it in its own way
+        _say("out of memory (try a smaller --batch or --imgsz)")
+        return 1
+    if isinstance(error, OSError) and error.filename is None and error.errno == errno.ENOSPC:
+        _say("stdout: cannot be written: the disk is full")
+        return 4
+    notes = "".join(f", {note}" for note in getattr(error, "__notes__", ()))
+    what = " ".join(f"{type(error).__name__}: {error}{notes}".split())
+    _say(f"a bug: {what} (--debug shows where; please report it)")
+    return 1
+
+
+def _let_go_of_stdout() -> None:
+    """Leave nothing for Python to flush into a pipe or a full disk at the end: it would complain there."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def optional_values(args: list[str]) -> list[str]:
@@ -136,12 +164,7 @@ def optional_values(args: list[str]) -> list[str]:
     return out
 
 
-def _usage(error: Any) -> str:
-    context = getattr(error, "ctx", None)
-    where = context.command_path if context is not None else "vision"
-    return f"{error.format_message()} ({where} --help tells more)"
-
-
 def _say(message: str) -> None:
-    one_line = " ".join(message.split())
-    sys.stderr.write(f"vision: {one_line}\n")
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):  # nobody reads there, and there is no other place to say it
+            sys.stderr.write(f"vision: {visible(message)}\n")

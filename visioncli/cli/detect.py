@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from visioncli.cli.help import Command
-from visioncli.cli.options import Crops, DetectAnswers, Inputs, Network, Outputs, takes
+from visioncli.cli.options import Crops, DetectAnswers, Inputs, Network, Outputs, class_list, takes
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -24,7 +24,6 @@ def detect(inputs: Inputs, network: Network, answers: DetectAnswers, crops: Crop
     """
     from visioncli.cli.run import run
 
-    wanted = None if answers.classes is None else [c for c in answers.classes.split(",") if c.strip()]
     run(
         "detect",
         inputs,
@@ -34,6 +33,6 @@ def detect(inputs: Inputs, network: Network, answers: DetectAnswers, crops: Crop
         conf=answers.conf,
         iou=answers.iou,
         max_det=answers.max_det,
-        classes=wanted,
+        classes=class_list(answers.classes),
         agnostic_nms=answers.agnostic_nms,
     )

@@ -1,19 +1,31 @@
-"""Ctrl-C and SIGTERM: the first one drains the run, the second one ends it at once."""
+"""Ctrl-C and SIGTERM: while work is under way the first one drains the run; any other ends it at once."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
 
 
 class Interrupt:
-    """While entered, a signal sets `stop` and `code` (130 or 143); the next one raises KeyboardInterrupt."""
+    """While entered, signals end the run with 130 or 143, in two ways.
+
+    Before `drain()` a signal raises SystemExit: nothing is lost that a second try would not do again. After
+    it the first signal sets `stop` and `code`; the second raises SystemExit, which removes what is
+    unfinished; the third leaves at once, for a network that would still run for minutes.
+    """
 
     def __init__(self) -> None:
         self.stop = threading.Event()
         self.code: int | None = None
+        self._draining = False
+        self._count = 0
         self._before: dict[int, object] = {}
+
+    def drain(self) -> None:
+        """From now on the first signal only sets `stop`."""
+        self._draining = True
 
     def __enter__(self) -> Interrupt:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -27,7 +39,11 @@ class Interrupt:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _on(self, number: int, frame: FrameType | None) -> None:
-        if self.stop.is_set() and self.code is not None:
-            raise KeyboardInterrupt
         self.code = 128 + number
-        self.stop.set()
+        self._count += 1
+        if self._count > 2:
+            os._exit(self.code)
+        if self._draining and self._count == 1:
+            self.stop.set()
+        else:
+            raise SystemExit(self.code)

@@ -18,6 +18,7 @@ import typer
 from visioncli import config
 from visioncli.errors import UsageError
 
+LARGEST = 16_384  # px a side; beyond it a single picture takes more memory than machines have
 INPUT, MODEL, ANSWER, OUTPUT, MORE = "Input", "Model", "Answer", "Output", "More"
 
 
@@ -293,7 +294,19 @@ def size(text: str | None) -> int | tuple[int, int] | None:
             f"--imgsz {text}: not a size", hint="a number of pixels, or HEIGHTxWIDTH like 384x640"
         )
     numbers = [int(p) for p in parts]
+    if max(numbers) > LARGEST:
+        raise UsageError(f"--imgsz {text}: at most {LARGEST} pixels a side")
     return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
+def class_list(text: str | None) -> list[str] | None:
+    """`person,car` to labels."""
+    if text is None:
+        return None
+    labels = [label.strip() for label in text.split(",") if label.strip()]
+    if not labels:
+        raise UsageError("--classes names no class", hint="labels or numbers, like --classes person,car")
+    return labels
 
 
 def batch_size(text: str, device: str) -> int:

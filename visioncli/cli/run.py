@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import sys
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import asdict
@@ -23,6 +26,7 @@ from visioncli.profile import Profile
 if TYPE_CHECKING:
     from visioncli.api import Model
     from visioncli.media.frame import Failure, Input
+    from visioncli.media.sources import Found
     from visioncli.output.media import MediaSink, VideoSink
     from visioncli.pipeline import Answer, Opened, Settings
 
@@ -41,8 +45,11 @@ def run(
     """Run a command to its end. Raises typer.Exit with 3, 130 or 143 where it did not all go well."""
     terminal = Terminal(quiet=outputs.quiet, verbose=outputs.verbose)
     profile = Profile()
+    size(network.imgsz), batch_size(network.batch, "cpu")  # say now, not after loading, what makes no sense
     with Interrupt() as interrupt, ExitStack() as stack:
+        _spare_media(outputs)
         found = _find(task, inputs, network.offline)
+        taken: Iterator[Input | Failure] = found
         progress = terminal.progress(task)
         sinks = [
             *open_sinks(
@@ -53,24 +60,30 @@ def run(
         for sink in sinks:
             stack.callback(sink.close)
         if outputs.json:
-            found = _pictures_only(found)
+            taken = _pictures_only(taken)
         media = _media(outputs, crops, terminal)
+        if media is not None:
+            taken = _without_our_own(taken, [outputs.out or DEFAULT_OUT, *([crops] if crops else [])])
         with profile.stage("load"):
             model = _model(task, network, terminal)
         settings = _settings(model, inputs, network, keep_images=media is not None, **answers)
-        work = _Work(sinks, media, terminal, profile, settings, progress)
+        work = _Work(sinks, media, terminal, profile, settings, progress, interrupt.stop)
         stack.callback(work.abort)
+        if hasattr(progress, "expect_inputs"):
+            progress.expect_inputs(_count(inputs))
+        interrupt.drain()
         work.start(_about(model, task, inputs, network, outputs, answers))
 
         from visioncli.pipeline import run as events
 
         with closing(
-            events(found, model.adapter, model.runtime, settings, stop=interrupt.stop, profile=profile)
+            events(taken, model.adapter, model.runtime, settings, stop=interrupt.stop, profile=profile)
         ) as stream:
             for event in stream:
                 work.take(event)
         work.end(interrupted=interrupt.code is not None)
-    terminal.detail(f"{getattr(found, 'skipped', 0)} files in folders were no media and left out")
+    if found.skipped:
+        terminal.detail(f"{found.skipped} files in folders were no media and left out")
     if outputs.profile:
         for line in profile.table():
             print(line, file=sys.stderr)
@@ -81,7 +94,7 @@ def run(
         raise typer.Exit(3)
 
 
-def _find(task: str, inputs: Inputs, offline: bool) -> Iterator[Input | Failure]:
+def _find(task: str, inputs: Inputs, offline: bool) -> Found:
     """The inputs, as a stream; stdin where nothing is named and nobody types there."""
     from visioncli.media.sources import find
 
@@ -90,8 +103,9 @@ def _find(task: str, inputs: Inputs, offline: bool) -> Iterator[Input | Failure]
     if not named:
         if sys.stdin is None or sys.stdin.isatty():
             raise UsageError(
-                f"nothing to {task}: name files, folders or - for stdin",
-                hint=f"like: vision {task} photo.jpg",
+                f"nothing to {task}: name files, folders, 'globs', addresses, or - for stdin",
+                hint=f"like this: vision {task} photo.jpg    (vision {task} --help tells more)",
+                kind="no_input",
             )
         arguments = ["-"]
     return find(
@@ -106,14 +120,63 @@ def _find(task: str, inputs: Inputs, offline: bool) -> Iterator[Input | Failure]
     )
 
 
-def _pictures_only(found: Iterable[Input | Failure]) -> Iterator[Input | Failure]:
+def _spare_media(outputs: Outputs) -> None:
+    """Refuse `--jsonl photo.jpg`: an input that was taken for the option's FILE would be overwritten."""
+    from visioncli.media.sniff import HEAD, sniff
+
+    for option, name in (("--jsonl", outputs.jsonl), ("--csv", outputs.csv)):
+        if name is None or name == "-" or not Path(name).is_file():
+            continue
+        with Path(name).open("rb") as file:
+            media = sniff(file.read(HEAD))
+        if media is not None and media.what != "text":
+            raise UsageError(
+                f"{option} {name} would overwrite a {media.what}",
+                hint=f"to print the record and look at {name}: {option} - {name}",
+            )
+
+
+def _count(inputs: Inputs) -> int | None:
+    """How many inputs there are, where that is known without looking: files that were named."""
+    if inputs.dir or inputs.from_file:
+        return None
+    named = [*inputs.inputs, *inputs.image, *inputs.video]
+    return len(named) if named and all(Path(name).is_file() for name in named) else None
+
+
+def _pictures_only(found: Iterator[Input | Failure]) -> Iterator[Input | Failure]:
+    """For `--json`: a video in the first place is refused now, one among the pictures when it comes."""
+    from visioncli.media.frame import Failure, Input
+
+    def refused(item: Input | Failure) -> str | None:
+        if isinstance(item, Input) and item.kind != "picture":
+            return f"{item.source}: --json takes pictures only, and this is a {item.kind}"
+        return None
+
+    first = next(found, None)
+    if first is not None and (reason := refused(first)):
+        raise UsageError(reason, hint="use --jsonl")
+
+    def rest() -> Iterator[Input | Failure]:
+        for item in found if first is None else itertools.chain([first], found):
+            if reason := refused(item):
+                item = Failure(item.source, "unsupported", f"{reason} (use --jsonl)")
+            yield item
+
+    return rest()
+
+
+def _without_our_own(found: Iterator[Input | Failure], folders: list[Path]) -> Iterator[Input | Failure]:
+    """Leave out what we wrote: an output folder inside a folder that we go through, unless it was named."""
     from visioncli.media.frame import Input
 
+    ours = [Path(os.path.abspath(folder)) for folder in folders]  # noqa: PTH100 - links are kept
     for item in found:
-        if isinstance(item, Input) and item.kind != "picture":
-            raise UsageError(
-                f"--json is for pictures, and {item.source} is a {item.kind}", hint="use --jsonl"
-            )
+        if isinstance(item, Input) and isinstance(item.where, Path):
+            path = Path(os.path.abspath(item.where))  # noqa: PTH100
+            named = path.parents[min(len(item.relative.parts), len(path.parents)) - 1]
+            if any(path.is_relative_to(o) and not named.is_relative_to(o) for o in ours):
+                continue
         yield item
 
 
@@ -209,8 +272,11 @@ class _Work:
         profile: Profile,
         settings: Settings,
         progress: Any,
+        stop: threading.Event,
     ) -> None:
         self.inputs = self.errors = 0
+        self._stop = stop
+        self._cut = False
         self._sinks, self._media, self._terminal, self._profile = sinks, media, terminal, profile
         self._settings, self._progress = settings, progress
         self._pool = ThreadPoolExecutor(2, "write")
@@ -220,8 +286,17 @@ class _Work:
 
     def start(self, about: Any) -> None:
         """The model is there."""
-        for sink in self._sinks:
-            sink.start(about)
+        self._tell(lambda sink: sink.start(about))
+
+    def _tell(self, what: Callable[[Sink], None]) -> None:
+        """Tell all sinks. When the reader of stdout has gone, that sink is dropped and the run drained."""
+        for sink in list(self._sinks):
+            try:
+                what(sink)
+            except BrokenPipeError:
+                self._sinks.remove(sink)
+                self._cut = True
+                self._stop.set()
 
     def take(self, event: Any) -> None:
         """One event of the pipeline."""
@@ -234,8 +309,7 @@ class _Work:
             self.errors += 1
             self.inputs += self._video is None and event.frame is None
             self._terminal.failure(event)
-            for sink in self._sinks:
-                sink.failure(event)
+            self._tell(lambda sink: sink.failure(event))
         elif isinstance(event, Opened):
             self._opened(event)
         elif isinstance(event, Closed):
@@ -246,8 +320,7 @@ class _Work:
                 return
             if event.skipped_packets:
                 self._terminal.warn(f"{event.input.source}: {event.skipped_packets} damaged packets skipped")
-            for sink in self._sinks:
-                sink.done(event.input.source, event.frames, event.skipped_packets)
+            self._tell(lambda sink: sink.done(event.input.source, event.frames, event.skipped_packets))
 
     def _opened(self, event: Opened) -> None:
         from visioncli.pipeline import progress_total
@@ -268,8 +341,7 @@ class _Work:
                 self._save(self._media, event)
         elif self._video is not None:
             self._video.put(event)
-        for sink in self._sinks:
-            sink.result(event.result)
+        self._tell(lambda sink: sink.result(event.result))
 
     def _save(self, media: MediaSink, event: Answer) -> None:
         """Draw and write a picture in the pool; its name is settled here, in the order of the inputs."""
@@ -290,9 +362,9 @@ class _Work:
         self._saving.clear()
         from visioncli.records import Summary
 
-        summary = Summary(self.inputs, self.errors, time.monotonic() - self._began, interrupted)
-        for sink in self._sinks:
-            sink.end(summary)
+        seconds = time.monotonic() - self._began
+        summary = Summary(self.inputs, self.errors, seconds, interrupted or self._cut)
+        self._tell(lambda sink: sink.end(summary))
 
     def abort(self) -> None:
         """Let go of everything: what is open and not finished is removed."""
