@@ -103,8 +103,8 @@ def run(
 ) -> Generator[Event, None, None]:
     """All events of a run.
 
-    Setting `stop` ends it early: what was read is finished, open videos are `cut`. It is set in any case when
-    the run has ended.
+    Setting `stop` ends it early: what has been through the network is answered, what has not is dropped, and
+    an open video is `cut`. It is set in any case when the run has ended.
     """
     stop = stop or threading.Event()
     profile = profile or Profile()
@@ -117,7 +117,7 @@ def run(
             stop=stop,
             grace=1.0,
         )
-        ran = ahead(_infer(jobs, runtime, settings.batch, profile), 2, name="network")
+        ran = ahead(_infer(jobs, runtime, settings.batch, stop, profile), 2, name="network")
         try:
             with closing(_answers(ran, adapter, names, settings.options, profile)) as answers:
                 yield from answers
@@ -201,7 +201,11 @@ def _video(
 
 
 def _infer(
-    jobs: Iterable[Future[_Job] | Event], runtime: Runtime, size: int, profile: Profile
+    jobs: Iterable[Future[_Job] | Event],
+    runtime: Runtime,
+    size: int,
+    stop: threading.Event,
+    profile: Profile,
 ) -> Iterator[_Ran | _Place]:
     """Gather jobs of one shape into batches and run them; every job and event keeps its place in line.
 
@@ -218,7 +222,9 @@ def _infer(
         return _Ran(group, batch, outputs)
 
     for item in jobs:
-        if isinstance(item, Future):
+        if isinstance(item, Future) and stop.is_set():
+            yield _Place(place, None)
+        elif isinstance(item, Future):
             try:
                 job = item.result()
             except InputError as error:
@@ -234,7 +240,10 @@ def _infer(
             yield _Place(place, item)
         place += 1
     for shape in sorted(waiting, key=lambda shape: waiting[shape][0][0]):
-        yield flush(shape)
+        if stop.is_set():
+            yield from (_Place(dropped, None) for dropped, _ in waiting[shape])
+        else:
+            yield flush(shape)
 
 
 @dataclass(slots=True)
@@ -248,10 +257,10 @@ class _Ran:
 
 @dataclass(slots=True)
 class _Place:
-    """An event that has nothing to do with the network, with its place in line."""
+    """An event that has nothing to do with the network, with its place in line; None: dropped by `stop`."""
 
     place: int
-    event: Event
+    event: Event | None
 
 
 def _answers(
@@ -262,7 +271,7 @@ def _answers(
     profile: Profile,
 ) -> Generator[Event, None, None]:
     """Finish batches, and give everything out in the order it came in."""
-    ready: dict[int, Event] = {}
+    ready: dict[int, Event | None] = {}
     following = 0
     for item in ran:
         if isinstance(item, _Place):
@@ -274,7 +283,8 @@ def _answers(
             for (place, job), prediction in zip(item.group, predictions, strict=True):
                 ready[place] = Answer(job.input, job.frame, _result(job, prediction, names))
         while following in ready:
-            yield ready.pop(following)
+            if (event := ready.pop(following)) is not None:
+                yield event
             following += 1
 
 
