@@ -29,17 +29,17 @@ FEW = 16
 TORCHVISION_STAGES: dict[str, list[Stage]] = {
     "fasterrcnn": [
         {"rpn.head.cls_logits": (0.0, 2.0), "rpn.head.bbox_pred": (0.0, 0.3)},
-        {"roi_heads.box_predictor.cls_score": (0.0, 4.0), "roi_heads.box_predictor.bbox_pred": (0.0, 1.0)},
+        {"roi_heads.box_predictor.cls_score": (0.0, 3.5), "roi_heads.box_predictor.bbox_pred": (0.0, 1.0)},
     ],
     "ssd": [
-        {"head.classification_head.module_list": (0.0, 3.5), "head.regression_head.module_list": (0.0, 1.0)}
+        {"head.classification_head.module_list": (0.0, 3.0), "head.regression_head.module_list": (0.0, 1.0)}
     ],
     "retinanet": [
-        {"head.classification_head.cls_logits": (-8.0, 2.0), "head.regression_head.bbox_reg": (0.0, 0.3)}
+        {"head.classification_head.cls_logits": (-7.0, 2.0), "head.regression_head.bbox_reg": (0.0, 0.3)}
     ],
     "fcos": [
         {
-            "head.classification_head.cls_logits": (-8.0, 2.0),
+            "head.classification_head.cls_logits": (-7.0, 2.0),
             "head.regression_head.bbox_reg": (2.0, 1.0),
             "head.regression_head.bbox_ctrness": (0.0, 1.0),
         }
@@ -65,7 +65,7 @@ def make_answer(model: nn.Module, run: Callable[[], object], stages: Sequence[St
         ):
             run()
         for (layer, (mean, std)), look in zip(layers, looks, strict=True):
-            _scale(layer, torch.cat(look.seen, 1), mean, std)
+            _scale(layer, look.seen, mean, std)
     return model
 
 
@@ -85,8 +85,9 @@ class _Calibrate:
     def __call__(self, norm: nn.Module, inputs: tuple[Tensor]) -> None:
         values = inputs[0].transpose(0, 1).flatten(1)
         self.count += 1
-        norm.running_mean.lerp_(values.mean(1), 1 / self.count)
-        norm.running_var.lerp_(_spread(values) ** 2, 1 / self.count)
+        mean = values.mean(1)
+        norm.running_mean.lerp_(mean, 1 / self.count)
+        norm.running_var.lerp_(_spread(values, mean) ** 2, 1 / self.count)
 
 
 class _Look:
@@ -106,24 +107,26 @@ def _last(module: nn.Module) -> list[nn.Module]:
     return [m for m in module.modules() if isinstance(m, nn.Conv2d | nn.Linear)][-1:]
 
 
-def _spread(values: Tensor) -> Tensor:
-    """Standard deviation of each channel of (C, n) values."""
-    return values.std(1) if values.shape[1] >= FEW else values.std().expand(len(values))
+def _spread(values: Tensor, mean: Tensor) -> Tensor:
+    """Root mean square distance from `mean` (C,) of each channel of (C, n) values."""
+    squares = (values - mean[:, None]) ** 2
+    return squares.mean(1).sqrt() if values.shape[1] >= FEW else squares.mean().sqrt().expand(len(mean))
 
 
-def _scale(layer: nn.Module, values: Tensor, mean: float, std: float) -> None:
-    """Give each channel of a layer that said (C, n) `values` this mean and deviation."""
-    gain = std / _spread(values).clamp(min=1e-6)
+def _scale(layer: nn.Module, seen: list[Tensor], mean: float, std: float) -> None:
+    """Give each channel of a layer that said (C, n) values this mean, and at most this deviation.
+
+    A head that works on several levels says more on some than on others: the loudest one decides, or its
+    scores would all be one.
+    """
+    means = torch.cat(seen, 1).mean(1)
+    gain = std / torch.stack([_spread(values, means) for values in seen]).amax(0).clamp(min=1e-6)
     layer.weight.data *= gain.reshape(-1, *[1] * (layer.weight.dim() - 1))
-    layer.bias.data = mean + (layer.bias.data - values.mean(1)) * gain
+    layer.bias.data = mean + (layer.bias.data - means) * gain
 
 
-def torchvision_detector(factory: str, pictures: Sequence[np.ndarray], seed: int = 0) -> nn.Module:
-    """The library's own `factory` with seeded weights that answer on `pictures` (H, W, 3) uint8."""
-    import torchvision
-
-    torch.manual_seed(seed)
-    model = torchvision.models.get_model(factory, weights=None, weights_backbone=None)
+def torchvision_answer(model: nn.Module, factory: str, pictures: Sequence[np.ndarray]) -> nn.Module:
+    """torchvision's detector `factory` made to answer on `pictures` (H, W, 3) uint8."""
     tensors = [to_tensor(p) for p in pictures]
     stages = next(stages for name, stages in TORCHVISION_STAGES.items() if factory.startswith(name))
     # One after the other: the library pads a list to a common size.

@@ -31,7 +31,7 @@ def two_stage(outputs: Sequence[Array], row: int, size: tuple[int, int], conf: f
     scores = softmax(logits[row, :count])
     proposal, label = np.nonzero(scores[:, 1:] > np.float64(conf))
     label += 1  # 0 is the background
-    chosen = deltas[row, :count].reshape(count, -1, 4)[proposal, label]
+    chosen = deltas[row, :count].reshape(*scores.shape, 4)[proposal, label]
     boxes = clip_boxes(decode_boxes(chosen, proposals[row, proposal], BOX_WEIGHTS), *size)
     wide = (boxes[:, 2:] - boxes[:, :2] >= MIN_SIDE).all(axis=1)
     return Candidates(boxes[wide], scores[proposal, label][wide], label[wide])
