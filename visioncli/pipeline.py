@@ -4,8 +4,8 @@
     infer     a thread gathers frames of one network shape into batches and runs them
     answers   the caller's thread finishes (decoding of boxes, NMS) and puts everything back in order
 
-Everything that happens is an event, in the order of the inputs; see `Event`. An exception in any stage reaches
-the caller with the name of the input it happened at.
+Everything that happens is an event, in the order of the inputs; see `Event`. An exception in any stage
+reaches the caller with the name of the input it happened at.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ from visioncli.results import Prediction, Result
 from visioncli.runtime import Runtime
 
 if TYPE_CHECKING:
-    from visioncli.media.camera import CameraReader
-    from visioncli.media.video_in import VideoInfo, VideoReader
+    from visioncli.media.video_in import Reader, VideoInfo
 
 NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
@@ -174,7 +173,7 @@ def _video(
 
     try:
         with _named(input):
-            reader: VideoReader | CameraReader
+            reader: Reader
             if input.kind == "camera":
                 reader = open_camera(input, stride=settings.stride)
             else:
@@ -212,7 +211,6 @@ def _infer(
     A picture whose shape is rare waits for others like it, but never while more than `4 × size` wait.
     """
     waiting: dict[object, list[tuple[int, _Job]]] = {}
-    place = 0
 
     def flush(shape: object) -> _Ran:
         group = waiting.pop(shape)
@@ -221,7 +219,7 @@ def _infer(
             outputs = runtime(batch.inputs)
         return _Ran(group, batch, outputs)
 
-    for item in jobs:
+    for place, item in enumerate(jobs):
         if isinstance(item, Future) and stop.is_set():
             yield _Place(place, None)
         elif isinstance(item, Future):
@@ -238,7 +236,6 @@ def _infer(
                     yield flush(min(waiting, key=lambda shape: waiting[shape][0][0]))
         else:
             yield _Place(place, item)
-        place += 1
     for shape in sorted(waiting, key=lambda shape: waiting[shape][0][0]):
         if stop.is_set():
             yield from (_Place(dropped, None) for dropped, _ in waiting[shape])
