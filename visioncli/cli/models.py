@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from visioncli import config
 from visioncli.errors import ModelError, UsageError
 from visioncli.registry import weights as store
 from visioncli.registry.cards import COMMANDS, Card, Weights
@@ -31,6 +32,12 @@ WeightsDir = Annotated[
     Path | None, typer.Option("--weights-dir", metavar="DIR", help="Look here first, and download to here.")
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Make no connection at all.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", is_eager=True, callback=config.apply, help="Read this vision.toml only."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -43,6 +50,7 @@ def list_models(
     ] = None,
     as_json: Json = False,
     weights_dir: WeightsDir = None,
+    config_file: Config = None,
 ) -> None:
     """List the models: a table on a terminal, tab-separated lines in a pipe."""
     rows = [_row(card, weights_dir) for card in _chosen(task, family)]
@@ -177,6 +185,7 @@ def info(
     name: Annotated[str, typer.Argument(metavar="MODEL")],
     as_json: Json = False,
     weights_dir: WeightsDir = None,
+    config_file: Config = None,
 ) -> None:
     """Show what is known of a model: all its weights, its input, and the memory that a run needs."""
     card = find(name.partition(":")[0])
@@ -289,6 +298,7 @@ def _input(values: dict[str, Any]) -> str:
 def pull(
     names: Annotated[list[str], typer.Argument(metavar="MODEL…", help="NAME or NAME:WEIGHTS.")],
     weights_dir: WeightsDir = None,
+    config_file: Config = None,
     offline: Offline = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on stderr.")] = False,
 ) -> None:
@@ -317,6 +327,7 @@ def _known(spec: str) -> tuple[Card, Weights]:
 def verify(
     names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL…]")] = None,
     weights_dir: WeightsDir = None,
+    config_file: Config = None,
 ) -> None:
     """Hash the weights on this machine again and compare: all, or those named. Exit 5 if one is wrong."""
     chosen = [_known(n) for n in names] if names else [(c, w) for c in cards().values() for w in c.weights]
@@ -344,6 +355,7 @@ def verify(
 def path(
     name: Annotated[str, typer.Argument(metavar="MODEL", help="NAME or NAME:WEIGHTS.")],
     weights_dir: WeightsDir = None,
+    config_file: Config = None,
 ) -> None:
     """Print where a model's weights are on this machine. Exit 5 if they are not."""
     _known(name)
