@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import Run
-from tests.parity.answering import assert_answers, clear_threshold, compare, read_pictures
+from tests.parity.answering import assert_answers, compare, read_pictures
 from tests.parity.ultralytics_own import classify, detect, largest, parity, predictor, seeded
 from visioncli import load
 from visioncli.results import Detections
@@ -122,7 +122,7 @@ def seeded_parity(name: str, data: Path, folder: Path) -> tuple[int, float, floa
     apart, count = [], 0
     for picture in few:
         everything = detect(theirs, picture, conf=0.01)
-        conf = clear_threshold(everything.scores, float(np.quantile(everything.scores, 0.7)))
+        conf = threshold_for(everything.scores, 30, 90)
         reference = detect(theirs, picture, conf=conf)
         assert_answers(reference.scores, reference.classes)
         apart.append(compare(ours(picture, conf=conf).detections, reference))
@@ -131,6 +131,13 @@ def seeded_parity(name: str, data: Path, folder: Path) -> tuple[int, float, floa
     assert worst.boxes <= 0.5
     assert worst.scores <= 1e-3
     return count, worst.boxes, worst.scores
+
+
+def threshold_for(scores: np.ndarray, least: int, most: int) -> float:
+    """A threshold in the widest gap between scores that lets `least` to `most` of them pass."""
+    best = np.sort(scores)[::-1][least - 1 : most + 1]
+    gap = int(np.argmax(best[:-1] - best[1:]))
+    return float(best[gap] + best[gap + 1]) / 2
 
 
 def test_classifier(weights: Path, data: Path) -> None:

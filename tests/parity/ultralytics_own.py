@@ -15,7 +15,7 @@ from visioncli.results import Classes, Detections
 STAGES: dict[str, list[Stage]] = {
     "yolov10n": [
         {f"model.23.cv2.{level}": (0.0, 1.0) for level in range(3)}
-        | {f"model.23.cv3.{level}": (-4.0, 1.5) for level in range(3)}
+        | {f"model.23.cv3.{level}": (-4.0, 2.0) for level in range(3)}
     ],
     "rtdetr-l": [{"model.28.enc_score_head": (0.0, 1.0)}, {"model.28.dec_score_head.5": (-4.0, 2.0)}],
 }
