@@ -105,7 +105,6 @@ def _image(file: IO[bytes], name: str) -> Image.Image:
     head = file.read(sniff.HEAD)
     if not head:
         raise InputError(f"{name}: the file is empty")
-    _check_size(_webp_canvas(head), name)
     media = sniff.sniff(head)
     if media is not None and media.suffix == ".heic":
         return _open_heif(file, name)
@@ -158,13 +157,6 @@ def _check_size(size: tuple[int, int], name: str) -> None:
 
 def _mega(pixels: int) -> str:
     return f"{pixels / 1e6:.0f} megapixels"
-
-
-def _webp_canvas(head: bytes) -> tuple[int, int]:
-    """Width and height that an extended WebP declares: its reader allocates them before Pillow asks."""
-    if head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and len(head) >= 30:
-        return int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1
-    return 0, 0
 
 
 def _orientation(image: Image.Image) -> int:
@@ -228,9 +220,10 @@ def _reason(error: Exception, name: str) -> InputError:
         return InputError(f"{name}: {size}: the limit is {limit}", kind="too_large")
     if isinstance(error, MemoryError) or "too large" in str(error):
         return InputError(f"{name}: too large to decode ({error})", kind="too_large")
-    if "truncated" in str(error):
+    if "truncated" in str(error).lower():
         return InputError(f"{name}: the picture is cut off")
-    return InputError(f"{name}: damaged ({error or type(error).__name__})")
+    said = str(error).strip().partition("\n")[0]
+    return InputError(f"{name}: damaged ({said or type(error).__name__})")
 
 
 class _Quiet:

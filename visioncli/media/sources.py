@@ -305,6 +305,7 @@ def _probe(path: Path) -> Literal["picture", "video"] | None:
     from PIL import Image
 
     from visioncli.media.pictures import COMMON, RARE
+    from visioncli.media.video_in import LOCAL_ONLY
 
     try:
         with Image.open(path, formats=(*COMMON, *RARE)):
@@ -313,9 +314,7 @@ def _probe(path: Path) -> Literal["picture", "video"] | None:
         # Whatever Pillow stumbles over: not a picture of a kind it knows.
         pass
     try:
-        with av.open(
-            f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace"
-        ) as container:
+        with av.open(f"file:{path}", options=LOCAL_ONLY, metadata_errors="replace") as container:
             return "video" if container.streams.video else None
     except (av.error.FFmpegError, UnicodeEncodeError):
         return None

@@ -27,8 +27,11 @@ from av.video.stream import VideoStream
 
 from visioncli.errors import InputError, UsageError
 from visioncli.media.frame import Frame, Input
-from visioncli.media.sniff import HEAD, sniff
+from visioncli.media.sniff import HEAD, Media, sniff
 from visioncli.results import Image
+
+# A playlist that calls itself a video must not make FFmpeg open a connection.
+LOCAL_ONLY = {"protocol_whitelist": "file"}
 
 # So that a time taken from a record, which is rounded, names its frame when given as `start`.
 HALF_TICK = Fraction(1, 2000)
@@ -100,9 +103,7 @@ class VideoReader:
     what was damaged. Iterating raises InputError where decoding cannot go on.
     """
 
-    def __init__(
-        self, video: Input, *, stride: int = 1, start: float | None = None, end: float | None = None
-    ):
+    def __init__(self, video: Input, *, stride: int, start: float | None, end: float | None) -> None:
         self.name = video.source
         self.frames = 0
         self.skipped_packets = 0
@@ -112,6 +113,9 @@ class VideoReader:
         self._frames: Iterator[Frame] = iter(())
         self._decoded: Iterator[_Timed] = iter(())
         self._previous: Fraction | None = None
+        self._turn: _Turn | None = None
+        self._rotation = 0
+        self._file: IO[bytes] | None = None
         self._container, self._stream = self._open()
         try:
             self._origin = self._first_time()
@@ -143,10 +147,12 @@ class VideoReader:
         """Give the file and the decoder back; further frames are not to be had."""
         self._frames, self._decoded = iter(()), iter(())
         self._container.close()
+        if self._file is not None:
+            self._file.close()
 
     def _open(self) -> tuple[InputContainer, VideoStream]:
         try:
-            container = av.open(self._file(), "r", options=_options(self._where), metadata_errors="replace")
+            container = av.open(self._name(), "r", options=LOCAL_ONLY, metadata_errors="replace")
         except (av.error.FFmpegError, OSError) as error:
             raise self._reason(error) from error
         # The first one; a cover picture is not a video.
@@ -159,7 +165,8 @@ class VideoReader:
         stream.thread_type = "AUTO"
         return container, stream
 
-    def _file(self) -> str | IO[bytes]:
+    def _name(self) -> str | IO[bytes]:
+        """What PyAV is to open."""
         if isinstance(self._where, bytes):
             return io.BytesIO(self._where)
         if not isinstance(self._where, Path):
@@ -171,7 +178,8 @@ class VideoReader:
             # "file:" keeps FFmpeg from taking a colon in the name for a protocol.
             return f"file:{name.encode().decode()}"
         except UnicodeEncodeError:
-            return self._where.open("rb")  # a name that is not UTF-8, which PyAV cannot pass on
+            self._file = self._where.open("rb")  # a name that is not UTF-8, which PyAV cannot pass on
+            return self._file
 
     def _decode(self) -> Iterator[_Timed]:
         """All frames with their times, by packet: a plain decode loop would end at the first damaged one."""
@@ -216,6 +224,8 @@ class VideoReader:
 
     def _reopen(self) -> None:
         self._container.close()
+        if self._file is not None:
+            self._file.close()
         self._previous, self.skipped_packets = None, 0
         self._container, self._stream = self._open()
 
@@ -256,10 +266,17 @@ class VideoReader:
             message = f"{self.name}: its colours cannot be converted (matrix {frame.colorspace})"
             raise InputError(message, kind="unsupported") from error
         pixels: Image = rgb.to_ndarray().astype(np.uint8, copy=False)
-        return np.ascontiguousarray(_Turn.of(frame)(pixels))
+        return np.ascontiguousarray(self._turn_of(frame)(pixels))
+
+    def _turn_of(self, frame: VideoFrame) -> _Turn:
+        # Reading a frame's side data ties it into a reference cycle, which keeps its pixels until the garbage
+        # collector comes round: only where the rotation, which is free to read, is not the last frame's.
+        if self._turn is None or frame.rotation != self._rotation:
+            self._turn, self._rotation = _Turn.of(frame), frame.rotation
+        return self._turn
 
     def _describe(self, first: VideoFrame) -> VideoInfo:
-        stream, turn = self._stream, _Turn.of(first)
+        stream, turn = self._stream, self._turn_of(first)
         fps = stream.average_rate or stream.guessed_rate
         seconds = None
         if stream.duration is not None and stream.time_base:
@@ -296,8 +313,9 @@ class VideoReader:
         if isinstance(error, av.error.DecoderNotFoundError):
             return InputError(f"{self.name}: no decoder for its codec", kind="unsupported")
         if isinstance(error, (av.error.InvalidDataError, av.error.EOFError)):
-            return InputError(f"{self.name}: the video is damaged{after}")
-        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            what = f"the video is damaged{after}" if self.frames else "damaged, or not a video"
+            return InputError(f"{self.name}: {what}")
+        text = getattr(error, "strerror", None) or str(error)
         return InputError(f"{self.name}: cannot be read{after} ({text})")
 
 
@@ -329,7 +347,11 @@ def open_video(
         raise UsageError(f"a stride of {stride}: it must be 1 or more")
     if start is not None and end is not None and end <= start:
         raise UsageError(f"the range ends at {end:g} s, before it starts at {start:g} s")
-    if _is_animated_picture(video):
+    media = _sniff(video)
+    if media is not None and media.what == "text":
+        # A playlist would make FFmpeg go and look for what it lists.
+        raise InputError(f"{video.source}: text, not a video")
+    if media is not None and media.suffix in (".webp", ".avif"):
         from visioncli.media.animation import AnimationReader
 
         return AnimationReader(video, stride=stride, start=start, end=end)
@@ -338,7 +360,7 @@ def open_video(
 
 def parse_time(text: str) -> float:
     """Seconds from `90`, `1.5`, `1:30` or `1:02:03.5`; raises UsageError."""
-    if not re.fullmatch(r"(\d+:)?(\d+:)?\d+(\.\d*)?|(\d+:)?(\d+:)?\.\d+", text.strip()):
+    if not re.fullmatch(r"([0-9]+:){0,2}([0-9]+\.?[0-9]*|\.[0-9]+)", text.strip()):
         raise UsageError(f"not a time: {text}", hint="seconds, mm:ss or hh:mm:ss")
     seconds = 0.0
     for part in text.split(":"):
@@ -346,18 +368,10 @@ def parse_time(text: str) -> float:
     return seconds
 
 
-def _is_animated_picture(video: Input) -> bool:
-    """Whether it is an animated WebP or AVIF, of which FFmpeg reads nothing or the first frame."""
-    if isinstance(video.where, Path):
-        if not video.where.is_file():
-            return False
-        with video.where.open("rb") as file:
-            media = sniff(file.read(HEAD))
-    else:
-        media = sniff(video.where[:HEAD]) if isinstance(video.where, bytes) else None
-    return media is not None and media.suffix in (".webp", ".avif")
-
-
-def _options(where: Path | bytes | int) -> dict[str, str]:
-    # A playlist inside a file must not make FFmpeg open connections or other files.
-    return {"protocol_whitelist": "file"} if isinstance(where, Path) else {}
+def _sniff(video: Input) -> Media | None:
+    if isinstance(video.where, bytes):
+        return sniff(video.where[:HEAD])
+    if not isinstance(video.where, Path) or not video.where.is_file():
+        return None  # opening it says what is wrong
+    with video.where.open("rb") as file:
+        return sniff(file.read(HEAD))
