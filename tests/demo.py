@@ -67,7 +67,8 @@ WITH_WEIGHTS = [
     ),
     Step(
         "In a pipe stdout is data, tab-separated: count what was found",
-        "find sample_media -name '*.jpg' -print0 | vision detect -0 - --no-media | cut -f4 | sort | uniq -c | sort -rn",
+        "find sample_media -name '*.jpg' -print0 | vision detect -0 - --no-media"
+        " | cut -f4 | sort | uniq -c | sort -rn",
     ),
     Step(
         "The record, one JSON object a line; its last line sums up",
@@ -95,7 +96,10 @@ def main() -> int:
         say(f"\nLook at what it made, in {OUT}:", "1")
         for file in files:
             say(f"  {file.relative_to(OUT)}  {file.stat().st_size / 1e3:,.0f} kB")
-    say(f"\n{len(steps) - len(failed)} of {len(steps)} commands did as they should, {time.monotonic() - began:.0f} s", "2")
+    say(
+        f"\n{len(steps) - len(failed)} of {len(steps)} commands did as they should, {time.monotonic() - began:.0f} s",
+        "2",
+    )
     for line in failed:
         say(f"not so: {line}", "31")
     return 1 if failed else 0
@@ -125,13 +129,15 @@ def show(step: Step) -> bool:
 
 
 def run(line: str) -> int:
-    """Run a shell line with a terminal as its stdout: this one, or where there is none one that is only read."""
+    """Run a shell line with a terminal as its stdout: this one, or else one that is read from here."""
     command = ["bash", "-o", "pipefail", "-c", line]
     if sys.stdout.isatty():
         return subprocess.run(command).returncode
     leader, follower = pty.openpty()
     env = {**os.environ, "TERM": "xterm", "NO_COLOR": "1", "COLUMNS": str(COLUMNS), "LINES": "40"}
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=follower, stderr=subprocess.PIPE, env=env)
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=follower, stderr=subprocess.PIPE, env=env
+    )
     os.close(follower)
     messages = threading.Thread(target=lambda: copy(process.stderr.fileno()), daemon=True)
     messages.start()

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import queue
 import resource
 import shutil
 import struct
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -20,6 +16,7 @@ import av
 import numpy as np
 import pytest
 
+from tests.media import browser
 from visioncli.errors import OutputError
 from visioncli.media.frame import Input
 from visioncli.media.video_in import VideoInfo, open_video
@@ -426,71 +423,20 @@ def test_broken_sound_does_not_end_the_video(data: Path, tmp_path: Path) -> None
             assert "without sound" in told[0]
 
 
-PAGE = b"""<!doctype html><video id=v src=out.mp4></video><script>
-const v = document.getElementById('v'), seen = [];
-for (const e of ['canplaythrough', 'ended', 'error']) v.addEventListener(e, () => {
-  seen.push(e);
-  if (e == 'canplaythrough' && seen.length == 1) { v.playbackRate = 2; v.play(); }
-  const said = [v.duration, v.currentTime, v.videoWidth, v.videoHeight, v.webkitAudioDecodedByteCount];
-  if (e != 'canplaythrough') fetch('/said?' + seen.join('+') + '&' + said.join('&'));
-});
-</script>"""
-
-
-class Page(http.server.SimpleHTTPRequestHandler):
-    """Serves the page and the video, and remembers what the page says."""
-
-    said: queue.Queue[str]
-
-    def do_GET(self) -> None:
-        if self.path == "/":
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(PAGE)
-        elif self.path.startswith("/said?"):
-            self.said.put(self.path.removeprefix("/said?"))
-            self.send_error(204)
-        else:
-            super().do_GET()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["torchcodec_nasa_13013.mp4", "derived_nasa_vp9_opus.webm", "derived_people_vfr.mp4"]
 )
 def test_a_browser_plays_it_to_the_end(data: Path, tmp_path: Path, name: str) -> None:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
+    if browser.find() is None:
         pytest.skip("no browser installed")
     source = data / "video" / name
     copy(source, tmp_path / "out.mp4", end=4)
-    handler = type("Handler", (Page,), {"said": queue.Queue()})
-    serve = functools.partial(handler, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        running = subprocess.Popen(
-            [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-             "--autoplay-policy=no-user-gesture-required", "--remote-debugging-port=0",
-             f"--user-data-dir={tmp_path / 'profile'}", f"http://127.0.0.1:{server.server_address[1]}/"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            events, duration, at, width, height, heard = handler.said.get(timeout=60).split("&")
-        finally:
-            running.terminate()
-            running.wait(30)
-            server.shutdown()
-    assert events.split("+")[0] == "canplaythrough"
-    assert events.split("+")[-1] == "ended"
-    assert float(duration) == pytest.approx(4, abs=0.1)
-    assert float(at) == pytest.approx(float(duration), abs=0.1)
+    seen = browser.play(tmp_path / "out.mp4", tmp_path / "profile")
+    assert seen.whole
+    assert seen.duration == pytest.approx(4, abs=0.1)
+    assert seen.at == pytest.approx(seen.duration, abs=0.1)
     with av.open(str(source)) as container:
-        assert (int(width), int(height)) == (
-            container.streams.video[0].width,
-            container.streams.video[0].height,
-        )
-        assert (int(heard) > 0) == bool(container.streams.audio)
+        stream = container.streams.video[0]
+        assert (seen.width, seen.height) == (stream.width, stream.height)
+        assert (seen.audio_bytes > 0) == bool(container.streams.audio)
