@@ -137,7 +137,7 @@ class Found:
         elif folders.is_glob(text):
             yield from self._glob(text, source, flag)
         else:
-            raise InputError(f"{source}: no such file or folder", kind="not_found")
+            raise InputError(f"{source or 'an empty name'}: no such file or folder", kind="not_found")
 
     def _address(self, text: str, source: str, scheme: str, flag: Flag) -> Item:
         if scheme in ("rtsp", "rtsps"):
@@ -270,8 +270,8 @@ def _kind(media: sniff.Media | None, name: PurePath) -> tuple[Literal["picture",
     """What a file is, by name where its content says nothing, and whether it may also pass as a video."""
     if media is not None and media.what in ("picture", "video"):
         return ("picture", media.animated) if media.what == "picture" else ("video", False)
-    if media is not None and media.what == "sound" and sniff.by_suffix(name) is None:
-        return None, False
+    if media is not None and media.what == "text" and name.suffix.lower() in (".ts", ".mts"):
+        return None, False  # TypeScript
     return sniff.by_suffix(name), False
 
 
@@ -338,6 +338,8 @@ def _refused(source: str, error: OSError) -> Failure:
 
 def _mode(text: str) -> int | None:
     """The file's type, links followed; None if there is no such file, OSError if the system will not tell."""
+    if not text:
+        return None  # which Path would take for the current folder
     try:
         return Path(text).stat().st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError):
