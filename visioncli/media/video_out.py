@@ -211,11 +211,13 @@ class VideoWriter:
         if width % 2 or height % 2:
             image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         frame = self._reformatter.reformat(
-            av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24"),
+            # Not from_ndarray, whose copy costs more than the conversion.
+            av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="rgb24"),
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709 if self._hd else Colorspace.ITU601,
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.MPEG,
+            threads=1,
         )
         frame.pts = tick
         frame.time_base = Fraction(1, self._clock)
