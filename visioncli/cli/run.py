@@ -125,15 +125,16 @@ def _spare_media(outputs: Outputs) -> None:
     from visioncli.media.sniff import HEAD, sniff
 
     for option, name in (("--jsonl", outputs.jsonl), ("--csv", outputs.csv)):
-        if name is None or name == "-" or not Path(name).is_file():
+        if name is None or name == "-":
             continue
-        with Path(name).open("rb") as file:
-            media = sniff(file.read(HEAD))
-        if media is not None and media.what != "text":
-            raise UsageError(
-                f"{option} {name} would overwrite a {media.what}",
-                hint=f"to print the record and look at {name}: {option} - {name}",
-            )
+        hint = f"to write to stdout and look at {name}: {option} - {name}"
+        if Path(name).is_dir():
+            raise UsageError(f"{option} {name}: a folder, not a file", hint=hint)
+        if Path(name).is_file():
+            with Path(name).open("rb") as file:
+                media = sniff(file.read(HEAD))
+            if media is not None and media.what != "text":
+                raise UsageError(f"{option} {name} would overwrite a {media.what}", hint=hint)
 
 
 def _count(inputs: Inputs) -> int | None:
