@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from visioncli.media.video_in import Reader, VideoInfo
 
 NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
+MOST_HELD = 96 << 20  # bytes of pictures that wait for a batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,11 @@ class _Job:
     batch: Batch
     live: bool = False
 
+    @property
+    def bytes(self) -> int:
+        """What it holds in memory."""
+        return self.frame.image.nbytes + sum(a.nbytes for a in self.batch.inputs)
+
 
 def run(
     inputs: Iterable[Input | Failure],
@@ -116,7 +122,7 @@ def run(
             stop=stop,
             grace=1.0,
         )
-        ran = ahead(_infer(jobs, runtime, settings.batch, stop, profile), 2, name="network")
+        ran = ahead(_infer(jobs, runtime, settings.batch, stop, profile), 1, name="network")
         try:
             with closing(_answers(ran, adapter, names, settings.options, profile)) as answers:
                 yield from answers
@@ -208,12 +214,16 @@ def _infer(
 ) -> Iterator[_Ran | _Place]:
     """Gather jobs of one shape into batches and run them; every job and event keeps its place in line.
 
-    A picture whose shape is rare waits for others like it, but never while more than `4 × size` wait.
+    A picture whose shape is rare waits for others like it, but never while more than `4 × size` wait, or
+    more than `MOST_HELD` bytes: large pictures go in smaller batches, which changes no answer.
     """
     waiting: dict[object, list[tuple[int, _Job]]] = {}
+    held = 0
 
     def flush(shape: object) -> _Ran:
+        nonlocal held
         group = waiting.pop(shape)
+        held -= sum(job.bytes for _, job in group)
         batch = Batch.join([job.batch for _, job in group])
         with profile.stage("network", len(group)), _named(group[0][1].input, group[0][1].frame):
             outputs = runtime(batch.inputs)
@@ -230,9 +240,10 @@ def _infer(
             else:
                 group = waiting.setdefault(job.batch.shape, [])
                 group.append((place, job))
+                held += job.bytes
                 if len(group) >= size or job.live:
                     yield flush(job.batch.shape)
-                elif sum(map(len, waiting.values())) > 4 * size:
+                elif sum(map(len, waiting.values())) > 4 * size or held > MOST_HELD:
                     yield flush(min(waiting, key=lambda shape: waiting[shape][0][0]))
         else:
             yield _Place(place, item)
