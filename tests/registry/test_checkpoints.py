@@ -165,6 +165,41 @@ def test_what_training_leaves_beside_the_network(tmp_path: Path) -> None:
     assert loaded["size"] == torch.Size([1, 2])
 
 
+def test_forward_and_transforms_as_official_files_hold_them(tmp_path: Path) -> None:
+    """Bound methods come through `getattr`; the transforms of a classifier are remembered, not made."""
+    import torch
+    from torchvision.transforms import Compose, InterpolationMode, Normalize, Resize
+
+    from visioncli.models import _ultralytics
+
+    model = _ultralytics.tasks().ClassificationModel("yolo26n-cls.yaml", verbose=False)
+    model.transforms = Compose([Resize(224, InterpolationMode.BICUBIC), Normalize([0.5], [0.25])])
+    conv = model.model[0]
+    conv.forward = conv.forward_fuse
+    torch.save({"model": model}, tmp_path / "cls.pt")
+    assert {"builtins.getattr", "torchvision.transforms.transforms.Resize"} <= set(
+        pickles.named(tmp_path / "cls.pt")
+    )
+    loaded = load(tmp_path / "cls.pt")["model"]
+    assert loaded.model[0].forward.__func__ is type(conv).forward_fuse
+    resize, normalize = loaded.transforms.transforms
+    assert (resize.size, resize.interpolation.value) == (224, "bicubic")
+    assert (normalize.mean, normalize.std) == ([0.5], [0.25])
+    with torch.no_grad():
+        assert len(loaded.eval()(torch.zeros(1, 3, 64, 64))) == 2
+
+
+@pytest.mark.parametrize("name", ["__globals__", "__class__", "__init__", "load", "fuse"])
+def test_getattr_gives_forward_and_nothing_else(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "evil.pt"
+    hostile_zip(
+        b"\x80\x02c__builtin__\ngetattr\ncultralytics.nn.tasks\nDetectionModel\n" + text(name) + b"\x86R.",
+        file,
+    )
+    with pytest.raises(ModelError, match="refused: it would take"):
+        load(file)
+
+
 def test_names_of_older_releases(weights: Path, tmp_path: Path) -> None:
     """A module that has moved since is found where it is now."""
     source = zipfile.ZipFile(weights / "yolov8n.pt")

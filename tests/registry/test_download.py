@@ -130,6 +130,19 @@ def test_no_server_fails_fast(tmp_path: Path) -> None:
     assert time.monotonic() - began < 3
 
 
+def test_unusable_proxy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "gopher://127.0.0.1:9")
+    with pytest.raises(DownloadError, match="proxy"):
+        download("http://127.0.0.1:9/net.pt", tmp_path / "net.pt", progress=False)
+
+
+def test_proxy_of_the_environment_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request for a host that does not exist arrives at the proxy, with its whole address."""
+    with serving(Served({"http://nowhere.invalid/net.pt": BODY})) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        assert download("http://nowhere.invalid/net.pt", tmp_path / "net.pt", progress=False) == SHA
+
+
 def test_unwritable_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with serving(Served({"net.pt": BODY})) as server, pytest.raises(DownloadError, match="file"):

@@ -34,9 +34,9 @@ ultralytics.nn.modules.transformer: TransformerEncoderLayer TransformerLayer
 ultralytics.nn.tasks: ClassificationModel DepthModel DetectionModel OBBModel PoseModel RTDETRDetectionModel
 ultralytics.nn.tasks: SegmentationModel SemanticSegmentationModel
 ultralytics.utils: IterableSimpleNamespace
-ultralytics.utils.loss: BboxLoss DFLoss E2EDetectLoss v8ClassificationLoss v8DetectionLoss v8OBBLoss
-ultralytics.utils.loss: v8PoseLoss v8SegmentationLoss
-ultralytics.utils.tal: RotatedTaskAlignedAssigner TaskAlignedAssigner
+ultralytics.utils.loss: BCEDiceLoss BboxLoss DFLoss E2EDetectLoss E2ELoss MultiChannelDiceLoss SegmentLoss26
+ultralytics.utils.loss: v8ClassificationLoss v8DetectionLoss v8SegmentationLoss
+ultralytics.utils.tal: SegTaskAlignedAssigner TaskAlignedAssigner
 """
 _DTYPES = "bfloat16 bool float16 float32 float64 int8 int16 int32 int64 uint8"
 _STORAGES = "BFloat16 Bool Byte Char Double Float Half Int Long Short"
@@ -73,9 +73,22 @@ PLAIN = frozenset(
     + [f"torch._utils._rebuild_{kind}" for kind in ("parameter", "tensor", "tensor_v2")]
     + ["torch.Size", "torch.Tensor", "torch.device", "torch.nn.parameter.Parameter"]
     + ["torch.storage.UntypedStorage", "collections.OrderedDict"]
-    + [f"{module}.{kind}" for module in ("builtins", "__builtin__") for kind in ("set", "dict")]
+    + ["builtins.set", "builtins.dict"]
 )
 """What torch's own interpreter makes by itself: tensors, their parts, plain containers."""
+
+TRANSFORMS = (
+    "torchvision.transforms.functional.InterpolationMode",
+    "torchvision.transforms.transforms.CenterCrop",
+    "torchvision.transforms.transforms.Compose",
+    "torchvision.transforms.transforms.Normalize",
+    "torchvision.transforms.transforms.Resize",
+    "torchvision.transforms.transforms.ToTensor",
+)
+"""How a classifier was fed in training: kept as plain objects that remember their numbers."""
+
+GETATTR = "builtins.getattr"
+"""How pickles spell `Detect.forward`, `head.forward_fuse` and `InterpolationMode.BILINEAR`: these, and no more."""
 
 SCALARS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
 DTYPES = ("numpy.dtype", *(f"numpy.dtypes.{name}DType" for name in _NUMPY.split()))

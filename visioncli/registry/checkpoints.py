@@ -10,6 +10,7 @@ Ultralytics evaluates text (`activation:` of a model's YAML).
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,11 @@ def _line(e: Exception) -> str:
 def _trusted(path: Path) -> Any:
     import torch
 
-    if path.stat().st_size and any(n.startswith("ultralytics.") for n in pickles.named(path)):
+    try:
+        named = pickles.named(path)
+    except ModelError:  # of a kind that only torch can read, or that torch will complain of better
+        named = []
+    if any(n.startswith("ultralytics.") for n in named):
         from visioncli.models import _ultralytics
 
         _ultralytics.tasks()
@@ -70,18 +75,23 @@ def _trusted(path: Path) -> Any:
 
 def _allowed(path: Path) -> list[Any]:
     """What the pickle names, resolved by us; ModelError for a name that is not on the list."""
-    special = {
+    named = pickles.named(path)
+    special: dict[str, Any] = {
         **dict.fromkeys(allowed.SCALARS, _scalar),
         **dict.fromkeys(allowed.PATHS, _path),
         "_codecs.encode": _latin1,
     }
+    classes = {n: _resolve(allowed.CLASSES[n], path) for n in named if n in allowed.CLASSES}
+    stand_ins = {n: _blank(cls) for n, cls in classes.items()}
+    special[allowed.GETATTR] = _attribute_of({stand_ins[n]: cls for n, cls in classes.items()})
     granted: list[Any] = []
     forbidden: list[str] = []
-    for name in pickles.named(path):
-        if name in allowed.CLASSES:
-            cls = _resolve(allowed.CLASSES[name], path)
+    for name in named:
+        if name in classes:
             # The class itself is there for torch to know its instances: no pickle can spell a line break.
-            granted += [(_blank(cls), name), (cls, f"\n{name}")]
+            granted += [(stand_ins[name], name), (classes[name], f"\n{name}")]
+        elif name in allowed.TRANSFORMS:
+            granted.append((type(name.rpartition(".")[2], (_Remembered,), {}), name))
         elif name in special:
             granted.append((special[name], name))
         elif name in allowed.DTYPES:
@@ -127,6 +137,32 @@ def _blank(cls: Any) -> type:
         return cls.__new__(cls)
 
     return type(f"Blank{cls.__name__}", (), {"__new__": empty})
+
+
+class _Remembered:
+    """An object of torchvision's transforms that does nothing but keep its attributes.
+
+    `value` is what it was called with, such as the name of an interpolation.
+    """
+
+    def __init__(self, value: str = "") -> None:
+        self.value = value
+
+
+def _attribute_of(classes: dict[type, type]) -> Callable[[Any, str], Any]:
+    """A `getattr` for pickles: a module's forward, a member of an enumeration, and nothing else."""
+
+    def attribute(thing: Any, name: str) -> Any:
+        if isinstance(thing, type) and issubclass(thing, _Remembered):
+            return thing(name.lower())
+        if name in ("forward", "forward_fuse"):
+            if isinstance(thing, type) and thing in classes:
+                return getattr(classes[thing], name)
+            if type(thing) in classes.values():
+                return getattr(type(thing), name).__get__(thing)
+        raise _ForbiddenError(f"it would take {name!r} of {type(thing).__name__}")
+
+    return attribute
 
 
 def _scalar(dtype: Any, data: Any = None) -> Any:

@@ -79,12 +79,7 @@ def _locked(url: str, target: Path, sha256: str | None, licence: str | None, pro
         return digest  # another process has fetched it meanwhile
     if licence:
         _say(f"downloading {target.name} from {urlsplit(url).netloc} (licence: {licence})", progress)
-    timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
-    headers = {"Accept-Encoding": "identity", "User-Agent": "vision"}
-    with (
-        httpx.Client(follow_redirects=True, timeout=timeout, headers=headers) as client,
-        _meter(target.name, progress) as meter,
-    ):
+    with _client() as client, _meter(target.name, progress) as meter:
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(PAUSE * 2 ** (attempt - 1))
@@ -106,6 +101,20 @@ def _locked(url: str, target: Path, sha256: str | None, licence: str | None, pro
     raise DownloadError(f"{url}: {reason} ({TRIES} attempts; the next one goes on from there)")
 
 
+def _client() -> httpx.Client:
+    """Follows redirects and the environment's proxies; gives up early where there is no network."""
+    import httpx
+
+    try:
+        return httpx.Client(
+            follow_redirects=True,
+            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+            headers={"Accept-Encoding": "identity", "User-Agent": "vision"},
+        )
+    except (ImportError, ValueError, httpx.InvalidURL) as e:  # SOCKS without its package, or not a URL at all
+        raise DownloadError(f"the proxy that the environment names cannot be used: {e}") from e
+
+
 def _attempt(
     client: httpx.Client, url: str, target: Path, sha256: str | None, record: Path, meter: _Meter
 ) -> str:
@@ -118,6 +127,7 @@ def _attempt(
         length = answer.headers.get("content-length")
         total = start + int(length) if length else None
         if not start:
+            part.unlink(missing_ok=True)  # before the tag: old bytes must never stand beside a new tag
             _remember(tag, answer.headers)
         with part.open("ab" if start else "wb") as file:
             done = start

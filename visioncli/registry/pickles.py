@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickletools
 import zipfile
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,13 +70,20 @@ def _legacy(data: bytes) -> Iterator[bytes]:
         yield data[start : stream.tell()]
 
 
+def _today(module: str, name: str) -> tuple[str, str]:
+    """Python 3's name for Python 2's (`__builtin__.set`), which protocol 2 writes; as pickle reads it."""
+    if (module, name) in NAME_MAPPING:
+        return NAME_MAPPING[module, name]
+    return IMPORT_MAPPING.get(module, module), name
+
+
 def _globals(data: bytes) -> Iterator[str]:
     strings: list[str] = []
     for op, arg, _ in pickletools.genops(data):
         if op.name in ("GLOBAL", "INST"):
-            yield str(arg).replace(" ", ".", 1)
+            yield ".".join(_today(*str(arg).split(" ", 1)))
         elif op.name == "STACK_GLOBAL":
             # Its two strings are the last ones pushed unless a memo supplies them.
-            yield ".".join(strings[-2:])
+            yield ".".join(_today(*strings[-2:]))
         elif isinstance(arg, str):
             strings.append(arg)
