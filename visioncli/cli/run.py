@@ -64,9 +64,10 @@ def run(
         media = _media(outputs, crops, terminal)
         if media is not None:
             taken = _without_our_own(taken, [outputs.out or DEFAULT_OUT, *([crops] if crops else [])])
+        span = _span(inputs)
         with profile.stage("load"):
             model = _model(task, network, terminal)
-        settings = _settings(model, inputs, network, keep_images=media is not None, **answers)
+        settings = _settings(model, inputs, network, span, keep_images=media is not None, **answers)
         work = _Work(sinks, media, terminal, profile, settings, progress, interrupt.stop)
         stack.callback(work.abort)
         if hasattr(progress, "expect_inputs"):
@@ -217,16 +218,31 @@ def _model(task: str, network: Network, terminal: Terminal) -> Model:
     return model
 
 
-def _settings(
-    model: Model, inputs: Inputs, network: Network, *, keep_images: bool, **answers: Any
-) -> Settings:
-    from visioncli.media.video_in import parse_time
-    from visioncli.pipeline import Settings
+def _span(inputs: Inputs) -> tuple[float | None, float | None]:
+    """`--start` and `--end` in seconds."""
+    if inputs.start is None and inputs.end is None:
+        return None, None
+    from visioncli.media.video_in import parse_time  # brings in FFmpeg, which pictures do without
 
     start = None if inputs.start is None else parse_time(inputs.start)
     end = None if inputs.end is None else parse_time(inputs.end)
     if start is not None and end is not None and end <= start:
         raise UsageError(f"--end {inputs.end} is not after --start {inputs.start}")
+    return start, end
+
+
+def _settings(
+    model: Model,
+    inputs: Inputs,
+    network: Network,
+    span: tuple[float | None, float | None],
+    *,
+    keep_images: bool,
+    **answers: Any,
+) -> Settings:
+    from visioncli.pipeline import Settings
+
+    start, end = span
     return Settings(
         batch=batch_size(network.batch, model.runtime.device),
         options=model.options(**answers),
