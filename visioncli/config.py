@@ -12,9 +12,7 @@ hold for every command, those in `[detect]`, `[classify]`, … for one, and win 
 
 from __future__ import annotations
 
-import difflib
 import os
-import tomllib
 from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from pathlib import Path
@@ -104,6 +102,8 @@ def _files(file: Path | None) -> list[Path]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         with path.open("rb") as stream:
             return tomllib.load(stream)
@@ -172,6 +172,8 @@ def _values(
 
 
 def _suggest(name: str, among: Collection[str]) -> str | None:
+    import difflib
+
     close = difflib.get_close_matches(name, among, 1)
     return f"did you mean {close[0].replace('_', '-')}?" if close else None
 

@@ -35,14 +35,15 @@ each("start", RUN)
 """
 
 
-def on_terminal(code: str, *arguments: str, columns: int = 100, **env: str) -> str:
-    """What `code` sends to a terminal, as it sends it."""
+def on_terminal(code: str, *arguments: str, columns: int = 100, stderr: int | None = None, **env: str) -> str:
+    """What `code` sends to a terminal, as it sends it; `stderr` goes there too unless it is given."""
     mine, its = pty.openpty()
     ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     inherited = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
     process = subprocess.Popen(
         [sys.executable, "-c", START + textwrap.dedent(code), *arguments],
-        stdin=its, stdout=its, stderr=its, cwd=ROOT, env={**inherited, "TERM": "xterm-256color", **env},
+        stdin=its, stdout=its, stderr=its if stderr is None else stderr, cwd=ROOT,
+        env={**inherited, "TERM": "xterm-256color", **env},
     )  # fmt: skip
     os.close(its)
     sent = b""
@@ -111,6 +112,17 @@ def test_progress_is_drawn_and_gone_at_the_end() -> None:
     assert "1/3 inputs" in plain(sent) and re.search(r"a\.mp4 .*\d/40 frames", plain(sent))
     assert sent.count("\x1b[?25l") == sent.count("\x1b[?25h") == 1  # the cursor comes back
     assert "inputs" not in plain(sent[sent.rindex("\x1b[2K") :])
+
+
+def test_a_terminal_without_utf8_and_without_stderr() -> None:
+    code = "each('result', detection('ビ.jpg')); terminal.note('unseen'); each('end', SUMMARY)"
+    sent = on_terminal(code, stderr=subprocess.DEVNULL, PYTHONIOENCODING="ascii")
+    rows = [" ".join(line.split()) for line in plain(sent).splitlines()]
+    assert rows == [
+        "picture size found",
+        "?.jpg 640?480 2 person ? 1 bus",
+        "1 picture ? 3 objects ? 1 error ? 1.23 s",
+    ]
 
 
 def test_quiet_leaves_errors_alone() -> None:

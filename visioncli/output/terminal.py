@@ -6,6 +6,7 @@ is no progress. rich is imported only for a terminal.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
@@ -95,6 +96,10 @@ class Terminal:
                 return self.console
             from rich.console import Console
 
+            if isinstance(
+                sys.stdout, io.TextIOWrapper
+            ):  # a terminal that is not UTF-8 gets ? for what it lacks
+                sys.stdout.reconfigure(errors="replace")
             self._out = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
         return self._out
 
