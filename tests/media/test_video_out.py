@@ -11,6 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import av
 import numpy as np
@@ -223,6 +224,15 @@ def test_colours_come_back_and_are_tagged(tmp_path: Path, width: int, height: in
             assert abs(rgb - colour).max() <= 8
 
 
+def test_a_picture_that_may_not_be_changed(tmp_path: Path) -> None:
+    image = noise(64, 48, 1)
+    image.flags.writeable = False
+    with VideoWriter(tmp_path / "a.mp4", INFO) as writer:
+        writer.write(image, 0)
+        writer.write(image[:, ::-1], 0.04)
+    assert len(video_times(tmp_path / "a.mp4")) == 2
+
+
 def test_times_always_increase(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     with VideoWriter(path, INFO) as writer:
@@ -421,6 +431,38 @@ def test_broken_sound_does_not_end_the_video(data: Path, tmp_path: Path) -> None
         assert len(told) <= 1
         if name == "none":
             assert "without sound" in told[0]
+
+
+@pytest.mark.slow
+def test_damaged_sound_of_every_kind(data: Path, tmp_path: Path) -> None:
+    """Bytes flipped, cut off and zeroed: all pictures come out, and there is at most one warning."""
+    sources = [(data / "video" / name).read_bytes() for name, codec in CLIPS.items() if codec]
+    for codec, container in (("aac", "ts"), ("pcm_s16le", "avi"), ("flac", "mkv"), ("libmp3lame", "mkv")):
+        sources.append(_with_sound(tmp_path, codec, container).read_bytes())
+    random = Random(11)
+    pictures = [noise(64, 48, i) for i in range(8)]
+    warned = 0
+    for _ in range(150):
+        damaged = bytearray(random.choice(sources))
+        how = random.choice(["flip", "head", "zero", "cut"])
+        if how in ("flip", "head"):
+            for _ in range(random.choice([1, 10, 200])):
+                damaged[random.randrange(len(damaged) if how == "flip" else 3000)] = random.randrange(256)
+        elif how == "zero":
+            at = random.randrange(len(damaged) - 2000)
+            damaged[at : at + 2000] = bytes(2000)
+        else:
+            del damaged[random.randrange(1, len(damaged)) :]
+        told: list[str] = []
+        path = tmp_path / "out.mp4"
+        info = replace(INFO, has_audio=True)
+        with VideoWriter(path, info, audio_from=bytes(damaged), warn=told.append) as writer:
+            for i in range(50):
+                writer.write(pictures[i % 8], i / 25)
+        assert len(video_times(path)) == 50
+        assert len(told) <= 1
+        warned += len(told)
+    assert warned > 10
 
 
 @pytest.mark.slow

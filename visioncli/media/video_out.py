@@ -212,7 +212,7 @@ class VideoWriter:
             image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         frame = self._reformatter.reformat(
             # Not from_ndarray, whose copy costs more than the conversion.
-            av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="rgb24"),
+            av.VideoFrame.from_numpy_buffer(np.require(image, np.uint8, ["C", "W"]), format="rgb24"),
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709 if self._hd else Colorspace.ITU601,
             src_color_range=ColorRange.JPEG,
