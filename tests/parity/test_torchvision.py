@@ -21,6 +21,7 @@ from visioncli.models.tv_classify import TorchvisionClassifier
 from visioncli.models.tv_detect import TorchvisionDetector
 from visioncli.registry.cards import builtin
 from visioncli.results import Detections
+from visioncli.runtime.torch_runtime import TorchRuntime
 
 MAX_PIXELS, MAX_SCORE = 0.5, 1e-3  # the promise; what is measured is a hundredth of it
 
@@ -50,11 +51,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def run(adapter: Adapter, network: torch.nn.Module, batch: Batch, options: Options) -> list[Any]:
-    """What a runtime does between `prepare` and `finish`."""
-    with torch.inference_mode():
-        outputs = network(*map(torch.from_numpy, batch.inputs))
-    return adapter.finish([o.numpy() for o in outputs], batch, options)
+def run(adapter: Adapter, runtime: TorchRuntime, batch: Batch, options: Options) -> list[Any]:
+    """What the pipeline does with a batch."""
+    return adapter.finish(runtime(batch.inputs), batch, options)
+
+
+def on_cpu(adapter: Adapter) -> TorchRuntime:
+    return TorchRuntime(adapter.network(), device="cpu", precision="fp32")
 
 
 class Pair:
@@ -71,7 +74,7 @@ class Pair:
         torch.save(self.model.state_dict(), file)
         size = (imgsz, imgsz) if imgsz else None
         self.adapter = TorchvisionDetector(builtin()[factory], file, imgsz=size)
-        self.network = self.adapter.network().build()
+        self.runtime = on_cpu(self.adapter)
 
     def theirs(self, picture: np.ndarray, options: Options) -> Detections:
         """`model([picture])` with the options as the library calls them."""
@@ -82,7 +85,7 @@ class Pair:
         return Detections(*(answer[k].numpy() for k in ("boxes", "scores", "labels")))
 
     def ours(self, pictures: list[np.ndarray], options: Options) -> list[Detections]:
-        return run(self.adapter, self.network, self.adapter.prepare(pictures), options)
+        return run(self.adapter, self.runtime, self.adapter.prepare(pictures), options)
 
 
 @pytest.fixture(scope="session")
@@ -125,7 +128,10 @@ def test_all_detectors_answer_as_the_library(
     _compare(pair(factory, imgsz), pictures[:2])
 
 
-@pytest.mark.parametrize(("factory", "imgsz"), list(QUICK.items())[:3])
+@pytest.mark.parametrize(
+    ("factory", "imgsz"),
+    [pytest.param(f, s, marks=pytest.mark.slow if s else ()) for f, s in QUICK.items()],
+)
 def test_a_batch_answers_as_its_pictures_alone(
     factory: str, imgsz: int | None, pair: Any, pictures: list[np.ndarray]
 ) -> None:
@@ -140,7 +146,7 @@ def test_a_batch_answers_as_its_pictures_alone(
     answering.assert_answers(alone[0].scores, alone[0].classes)
     joined = Batch.join([both.adapter.prepare([p]) for p in same])
     assert len(joined) == 4
-    for one, other in zip(alone, run(both.adapter, both.network, joined, options), strict=True):
+    for one, other in zip(alone, run(both.adapter, both.runtime, joined, options), strict=True):
         difference = answering.compare(other, one)
         assert difference.boxes < MAX_PIXELS
         assert difference.scores < MAX_SCORE
@@ -183,7 +189,7 @@ def _labels(data: Path) -> list[tuple[Path, int]]:
 def test_mobilenet_v2_has_the_librarys_top_5(weights: Path, data: Path) -> None:
     card = builtin()["mobilenet_v2"]
     adapter = TorchvisionClassifier(card, weights / "mobilenet_v2.pth")
-    network = adapter.network().build()
+    runtime = on_cpu(adapter)
     model = torchvision.models.mobilenet_v2().eval()
     model.load_state_dict(torch.load(weights / "mobilenet_v2.pth", weights_only=True))
     transform = torchvision.models.get_model_weights("mobilenet_v2")[card.default].transforms()
@@ -192,7 +198,7 @@ def test_mobilenet_v2_has_the_librarys_top_5(weights: Path, data: Path) -> None:
             picture = image.convert("RGB")
         with torch.inference_mode():
             scores, classes = model(transform(picture)[None]).softmax(-1)[0].topk(5)
-        (ours,) = run(adapter, network, adapter.prepare([np.asarray(picture)]), Options(top_k=5))
+        (ours,) = run(adapter, runtime, adapter.prepare([np.asarray(picture)]), Options(top_k=5))
         assert ours.classes.tolist() == classes.tolist()
         assert np.abs(ours.scores - scores.numpy()).max() < 1e-5
 
@@ -201,12 +207,12 @@ def test_mobilenet_v2_has_the_librarys_top_5(weights: Path, data: Path) -> None:
 def test_mobilenet_v2_is_as_good_as_it_is(weights: Path, data: Path) -> None:
     """Top-1 on data/imagenet as its README states, within 0.005."""
     adapter = TorchvisionClassifier(builtin()["mobilenet_v2"], weights / "mobilenet_v2.pth")
-    network = adapter.network().build()
+    runtime = on_cpu(adapter)
     right = []
     for path, label in _labels(data):
         with Image.open(path) as image:
             (ours,) = run(
-                adapter, network, adapter.prepare([np.asarray(image.convert("RGB"))]), Options(top_k=1)
+                adapter, runtime, adapter.prepare([np.asarray(image.convert("RGB"))]), Options(top_k=1)
             )
         right.append(ours.classes[0] == label)
     assert len(right) == 200
@@ -233,7 +239,7 @@ def test_seeded_classifiers_answer_as_the_library(factory: str, data: Path, tmp_
     adapter = TorchvisionClassifier(builtin()[factory], file)
     with torch.inference_mode():
         scores, classes = model(pixels).softmax(-1)[0].topk(5)
-    (ours,) = run(adapter, adapter.network().build(), adapter.prepare([np.asarray(picture)]), Options())
+    (ours,) = run(adapter, on_cpu(adapter), adapter.prepare([np.asarray(picture)]), Options())
     assert ours.classes.tolist() == classes.tolist()
     assert np.abs(ours.scores - scores.numpy()).max() < 1e-5
 
