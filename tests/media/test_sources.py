@@ -101,6 +101,8 @@ def test_what_is_not_there(here: Path) -> None:
     for argument, kind, words in (
         ("none.jpg", "not_found", "no such file"),
         ("none*.jpg", "not_found", "no file matches"),
+        ("*.txt", "not_found", "no picture or video"),
+        ("emp*", "not_found", "no file matches"),
         ("a.jpg/b.jpg", "not_found", "no such file"),
         ("nul\0byte", "not_found", "no such file"),
         ("x" * 300, "unreadable", "too long"),

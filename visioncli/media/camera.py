@@ -22,9 +22,9 @@ TIME_BASE = Fraction(1, 1_000_000)
 
 
 class CameraReader:
-    """The frames of an open capture until it gives no more; `time` is seconds since the first, by the clock.
+    """The frames of an open capture, without end; `time` is seconds since the first, by the clock.
 
-    Iterator and context manager like `VideoReader`. Raises InputError when the camera gives no first frame.
+    Iterator and context manager like `VideoReader`. Raises InputError when the camera gives no more frames.
     """
 
     def __init__(self, capture: Any, name: str, *, stride: int = 1) -> None:
@@ -70,7 +70,7 @@ class CameraReader:
             else:
                 grabbed, image = self._capture.read()
                 if not grabbed:
-                    raise StopIteration
+                    raise InputError(f"{self.name}: the camera gives no more pictures", kind="unreadable")
                 seconds = self._now()
             index = self.frames
             self.frames += 1
@@ -125,6 +125,6 @@ def _capture(number: int) -> Any:
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
-        return cv2.VideoCapture(number)
+        return cv2.VideoCapture(number, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
     finally:
         cv2.utils.logging.setLogLevel(level)

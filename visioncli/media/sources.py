@@ -210,14 +210,15 @@ class Found:
         if flag == "--dir":
             raise InputError(f"{source}: no such folder", kind="not_found")
         base = folders.fixed_part(pattern)
-        empty = True
+        matched, empty = False, True
         for path in folders.expand(pattern):
-            empty = False
+            matched = True
             relative = path.relative_to(base)
             name = _readable(str(path))
             item = self._in_folder(path, base, _readable(str(base)))
             if item is None:
                 continue
+            empty = False
             try:
                 if isinstance(item, Input):
                     animated = flag == "--video" and item.kind == "picture" and _moves(path)
@@ -226,7 +227,8 @@ class Found:
             except InputError as error:
                 yield Failure(name, error.kind, str(error))
         if empty:
-            raise InputError(f"{source}: no file matches", kind="not_found")
+            what = "no picture or video among what matches" if matched else "no file matches"
+            raise InputError(f"{source}: {what}", kind="not_found")
 
     def _list_file(self, name: str) -> Iterator[Item]:
         source = _readable(name)
