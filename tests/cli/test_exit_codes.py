@@ -210,7 +210,9 @@ def test_hostile_checkpoint(command: Command, tmp_path: Path) -> None:
     for name in ("evil.pt", "stranger.pt", "plain.pt", "noise.pt"):
         for spec in (f"./{name}", f"yolo26n:./{name}"):
             run = command("detect", CAT, "--no-media", "--model", spec)
-            assert run.returncode == 5 or (name == "stranger.pt" and run.returncode == 2), (spec, run.stderr)
+            # A file that does not even pass for a network is a question: which one did you mean?
+            unknown = spec == f"./{name}" and name != "evil.pt"
+            assert run.returncode in ((2, 5) if unknown else (5,)), (spec, run.stderr)
             assert name in run.stderr.decode()
             assert len(run.stderr.splitlines()) == 1
     assert not (tmp_path / "payload-ran").exists()

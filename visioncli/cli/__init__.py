@@ -8,6 +8,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -45,7 +46,6 @@ class LazyCommands(TyperGroup):
         """As usual, with a suggestion for what is no command, and the commonest slip named."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             import difflib
-            from pathlib import Path
 
             if Path(args[0]).exists() or "://" in args[0]:
                 ctx.fail(f"{args[0]!r} is an input, not a command: vision detect {args[0]}")
@@ -93,6 +93,8 @@ def root(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit with its code; every error is one line on stderr."""
     args = list(sys.argv[1:] if arguments is None else arguments)
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - else `print` would write to stdout instead
     debug = "--debug" in (args[: args.index("--")] if "--" in args else args)
     try:
         code = app(optional_values(args), prog_name="vision", standalone_mode=False)
@@ -102,8 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = 0  # the reader of stdout has all it wanted (`| head -1`)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
-    except SystemExit as exit:  # a signal: see Interrupt
-        code = exit.code
+    except SystemExit as exit:  # a signal (see Interrupt), or typer's 1 for a closed pipe
+        code = 0 if isinstance(exit.__context__, BrokenPipeError) else exit.code
     except Exception as error:
         if debug:
             import traceback
@@ -165,6 +167,5 @@ def optional_values(args: list[str]) -> list[str]:
 
 
 def _say(message: str) -> None:
-    if sys.stderr is not None:
-        with contextlib.suppress(OSError):  # nobody reads there, and there is no other place to say it
-            sys.stderr.write(f"vision: {visible(message)}\n")
+    with contextlib.suppress(OSError):  # nobody reads there, and there is no other place to say it
+        sys.stderr.write(f"vision: {visible(message)}\n")
