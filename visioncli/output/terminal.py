@@ -96,10 +96,8 @@ class Terminal:
                 return self.console
             from rich.console import Console
 
-            if isinstance(
-                sys.stdout, io.TextIOWrapper
-            ):  # a terminal that is not UTF-8 gets ? for what it lacks
-                sys.stdout.reconfigure(errors="replace")
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(errors="replace")  # a terminal that is not UTF-8 gets ? for ×
             self._out = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
         return self._out
 
