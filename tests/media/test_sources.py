@@ -235,6 +235,14 @@ def test_a_long_list_is_never_held(here: Path) -> None:
     assert Endless.given < 1 << 20
 
 
+def test_what_is_no_list_at_all(here: Path) -> None:
+    (here / "noise").write_bytes(b"x" * (3 << 20))
+    with (here / "noise").open("rb") as stdin:
+        assert failure(found("-", stdin=stdin, null=True)).kind == "unsupported"
+    assert failure(found(from_files=["noise"])).kind == "unsupported"
+    assert failure(found(from_files=["."])).kind == "unreadable"
+
+
 def test_a_list_is_worked_on_while_it_grows(here: Path) -> None:
     """Each line of a pipe counts as soon as it is there: `tail -f list | vision detect -`."""
     reading, writing = os.pipe()

@@ -14,11 +14,10 @@ from typing import IO, Literal
 from visioncli.errors import InputError
 from visioncli.media import folders, sniff
 from visioncli.media.frame import Failure, Input, Kind
-from visioncli.media.spool import spool
+from visioncli.media.spool import begin, chunks, entries, spool
 
 Flag = Literal["", "--image", "--video", "--dir"]
 Item = Input | Failure
-CHUNK = 1 << 16
 
 
 def find(
@@ -236,24 +235,26 @@ class Found:
             with ExitStack() as stack:
                 stream = self._open_stdin() if name == "-" else stack.enter_context(Path(name).open("rb"))
                 yield from self._lines(stream, b"")
+        except InputError as error:
+            yield Failure(source, error.kind, str(error))
         except OSError as error:
             yield _refused(source, error)
 
     def _lines(self, stream: IO[bytes], head: bytes) -> Iterator[Item]:
         """The entries of a list that begins with `head` and goes on in `stream`."""
-        for entry in _entries(stream, head, b"\0" if self._null else b"\n"):
+        for entry in entries(stream, head, b"\0" if self._null else b"\n"):
             text = os.fsdecode(entry if self._null else entry.removesuffix(b"\r"))
             if text:
                 yield from self._argument(text, "", listed=True)
 
     def _stream(self, stream: IO[bytes], source: str, flag: Flag, relative: PurePath) -> Iterator[Item]:
         """Stdin or a FIFO: one picture's or video's bytes, else a list of inputs."""
-        head, media = (b"", None) if self._null else _begin(stream)
+        head, media = (b"", None) if self._null else begin(stream)
         if media is not None and media.what in ("picture", "video"):
             kind, animated = _kind(media, relative)
             assert kind is not None
             checked = _check(kind, animated, source, flag)
-            yield spool(_chunks(stream, head), source, checked, relative)
+            yield spool(chunks(stream, head), source, checked, relative)
         elif flag or (media is not None and media.what == "sound") or (media is None and head):
             raise _no_media(source, media)
         else:
@@ -362,41 +363,3 @@ def _join(folder: str, name: str) -> str:
     if folder == ".":
         return name
     return f"{folder}{name}" if folder.endswith("/") else f"{folder}/{name}"
-
-
-def _read_some(stream: IO[bytes], size: int = CHUNK) -> bytes:
-    """What is there, without waiting for more, where the stream can tell."""
-    read = getattr(stream, "read1", stream.read)
-    data: bytes = read(size)
-    return data
-
-
-def _begin(stream: IO[bytes]) -> tuple[bytes, sniff.Media | None]:
-    """Read until it is clear what comes: a list that grows slowly must not be waited for."""
-    head = b""
-    while len(head) < sniff.HEAD:
-        more = _read_some(stream)
-        head += more
-        media = sniff.sniff(head)
-        if not more or (media is not None and (media.what != "text" or b"\n" in head)):
-            return head, media
-    return head, sniff.sniff(head[: sniff.HEAD])
-
-
-def _chunks(stream: IO[bytes], head: bytes) -> Iterator[bytes]:
-    yield head
-    while chunk := _read_some(stream):
-        yield chunk
-
-
-def _entries(stream: IO[bytes], head: bytes, separator: bytes) -> Iterator[bytes]:
-    """The pieces between separators, each as soon as it is whole."""
-    pending = head
-    while True:
-        *whole, pending = pending.split(separator)
-        yield from whole
-        more = _read_some(stream)
-        if not more:
-            break
-        pending += more
-    yield pending

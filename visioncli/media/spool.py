@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import tempfile
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import IO, Literal
 
 from visioncli.errors import InputError
+from visioncli.media import sniff
 from visioncli.media.frame import Input
 
 # A video longer than this goes to a temporary file (containers must be seekable); a picture beyond the second
 # figure is no picture.
 IN_MEMORY = 64 << 20
 LARGEST_PICTURE = 512 << 20
+
+CHUNK = 1 << 16
+LONGEST_ENTRY = 1 << 20
 
 
 def spool(
@@ -53,3 +57,44 @@ def _to_disk(held: bytearray, rest: Iterable[bytes], source: str, relative: Pure
     spooled = Input(source, "video", path, relative)
     weakref.finalize(spooled, path.unlink, missing_ok=True)
     return spooled
+
+
+def _read_some(stream: IO[bytes], size: int = CHUNK) -> bytes:
+    """What is there, without waiting for more, where the stream can tell."""
+    read = getattr(stream, "read1", stream.read)
+    data: bytes = read(size)
+    return data
+
+
+def begin(stream: IO[bytes]) -> tuple[bytes, sniff.Media | None]:
+    """The first bytes and what they are, as soon as it is clear: a slowly growing list is not waited for."""
+    head = b""
+    while len(head) < sniff.HEAD:
+        more = _read_some(stream)
+        head += more
+        media = sniff.sniff(head)
+        if not more or (media is not None and (media.what != "text" or b"\n" in head)):
+            return head, media
+    return head, sniff.sniff(head[: sniff.HEAD])
+
+
+def chunks(stream: IO[bytes], head: bytes) -> Iterator[bytes]:
+    """All bytes of a stream of which `head` has been read."""
+    yield head
+    while chunk := _read_some(stream):
+        yield chunk
+
+
+def entries(stream: IO[bytes], head: bytes, separator: bytes) -> Iterator[bytes]:
+    """The pieces between separators, each as soon as it is whole; InputError for one longer than any name."""
+    pending = head
+    while True:
+        *whole, pending = pending.split(separator)
+        yield from whole
+        if len(pending) > LONGEST_ENTRY:
+            raise InputError("no list: an entry of it is longer than any name", kind="unsupported")
+        more = _read_some(stream)
+        if not more:
+            break
+        pending += more
+    yield pending
