@@ -26,11 +26,13 @@ def ahead(
     name: str,
     stop: threading.Event | None = None,
     grace: float | None = None,
+    idle: T | None = None,
 ) -> Generator[T, None, None]:
     """Yield `items`, produced in a thread of its own up to `size` ahead. Their exception is raised here.
 
     When the consumer stops, so does the producer. `grace`: after `stop` is set, how many seconds a producer
     that is stuck in a read (a terminal, a pipe nobody writes to) is waited for before it is left behind.
+    `idle` is given out whenever nothing came for a `TICK`.
     """
     line: queue.Queue[Any] = queue.Queue(size)
     gone = threading.Event()
@@ -74,6 +76,8 @@ def ahead(
                     waited += TICK
                     if waited > grace:
                         return
+                if idle is not None:
+                    yield idle
                 continue
             waited = 0.0
             if isinstance(item, _End):
@@ -118,8 +122,9 @@ class Behind(Generic[T]):
         self._line.put(item)
 
     def close(self) -> None:
-        """Wait until all is done; raise what went wrong."""
-        self._line.put(_End())
-        self._thread.join()
+        """Wait until all is done; raise what went wrong. May be called again."""
+        if self._thread.is_alive():
+            self._line.put(_End())
+            self._thread.join()
         if self._error is not None:
             raise self._error

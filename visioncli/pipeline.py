@@ -81,6 +81,13 @@ class Closed:
 Event = Opened | Answer | Closed | Failure
 
 
+class _Idle:
+    """Nothing came for a moment."""
+
+
+_IDLE = _Idle()
+
+
 @dataclass(slots=True)
 class _Job:
     """A frame on its way. `size` survives when the pixels are dropped."""
@@ -121,6 +128,7 @@ def run(
             name="read",
             stop=stop,
             grace=1.0,
+            idle=_IDLE,
         )
         ran = ahead(_infer(jobs, runtime, settings.batch, stop, profile), 1, name="network")
         try:
@@ -206,7 +214,7 @@ def _video(
 
 
 def _infer(
-    jobs: Iterable[Future[_Job] | Event],
+    jobs: Iterable[Future[_Job] | Event | _Idle],
     runtime: Runtime,
     size: int,
     stop: threading.Event,
@@ -214,8 +222,8 @@ def _infer(
 ) -> Iterator[_Ran | _Place]:
     """Gather jobs of one shape into batches and run them; every job and event keeps its place in line.
 
-    A picture whose shape is rare waits for others like it, but never while more than `4 × size` wait, or
-    more than `MOST_HELD` bytes: large pictures go in smaller batches, which changes no answer.
+    A picture whose shape is rare waits for others like it, but not while nothing more comes, nor while more
+    than `4 × size` wait or more than `MOST_HELD` bytes: smaller batches change no answer.
     """
     waiting: dict[object, list[tuple[int, _Job]]] = {}
     held = 0
@@ -229,7 +237,13 @@ def _infer(
             outputs = runtime(batch.inputs)
         return _Ran(group, batch, outputs)
 
-    for place, item in enumerate(jobs):
+    place = -1
+    for item in jobs:
+        if isinstance(item, _Idle):  # a slow source: what waits is not kept waiting for a full batch
+            if waiting and not stop.is_set():
+                yield flush(min(waiting, key=lambda shape: waiting[shape][0][0]))
+            continue
+        place += 1
         if isinstance(item, Future) and stop.is_set():
             yield _Place(place, None)
         elif isinstance(item, Future):

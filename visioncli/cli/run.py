@@ -21,6 +21,7 @@ from visioncli.cli.options import Inputs, Network, Outputs, batch_size, size
 from visioncli.errors import UsageError
 from visioncli.output import Sink, open_sinks
 from visioncli.output.terminal import Terminal
+from visioncli.output.text import plural
 from visioncli.profile import Profile
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def run(
             for event in stream:
                 work.take(event)
         work.end(interrupted=interrupt.code is not None)
+    if media is not None and not outputs.no_media and terminal.interactive and work.inputs > work.errors:
+        terminal.note(f"annotated copies: {outputs.out or DEFAULT_OUT}/")
     if found.skipped:
         terminal.detail(f"{found.skipped} files in folders were no media and left out")
     if outputs.profile:
@@ -336,7 +339,9 @@ class _Work:
             if event.cut:
                 return
             if event.skipped_packets:
-                self._terminal.warn(f"{event.input.source}: {event.skipped_packets} damaged packets skipped")
+                self._terminal.warn(
+                    f"{event.input.source}: {plural(event.skipped_packets, 'damaged packet')} skipped"
+                )
             self._tell(lambda sink: sink.done(event.input.source, event.frames, event.skipped_packets))
 
     def _opened(self, event: Opened) -> None:
