@@ -63,11 +63,11 @@ def test_the_corner_folder_agrees_with_its_index(corner: Path) -> None:
 
 
 def test_every_orientation_shows_the_same_picture(corner: Path) -> None:
-    first = read(corner / "Portrait_1.jpg").image.astype(int)
+    first = read(corner / "Portrait_1.jpg").image[::6, ::6].astype(int)
     for number in range(9):
         image = read(corner / f"Portrait_{number}.jpg").image
         assert image.shape == (1800, 1200, 3)
-        assert np.abs(image - first).mean() < 6, number
+        assert np.abs(image[::6, ::6] - first).mean() < 6, number
 
 
 UPRIGHT = {

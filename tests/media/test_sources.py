@@ -329,7 +329,7 @@ def server(here: Path) -> Iterator[str]:
 
     handler = functools.partial(Handler, directory=str(here))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+        threading.Thread(target=running.serve_forever, args=[0.01], daemon=True).start()
         yield f"http://127.0.0.1:{running.server_port}"
         running.shutdown()
 
@@ -368,7 +368,7 @@ def test_offline_makes_no_connection(here: Path) -> None:
             super().setup()
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+        threading.Thread(target=running.serve_forever, args=[0.01], daemon=True).start()
         item = failure(found(f"http://127.0.0.1:{running.server_port}/a.jpg", offline=True))
         running.shutdown()
     assert item.kind == "offline" and "--offline" in item.message and asked == []

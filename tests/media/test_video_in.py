@@ -337,7 +337,7 @@ def test_a_playlist_in_disguise_opens_no_connection(tmp_path: Path) -> None:
             self.send_error(404)
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         playlist = (
             f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:{server.server_port}/a.ts\n"
         )
