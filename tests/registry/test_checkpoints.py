@@ -242,11 +242,9 @@ def test_every_network_of_the_package_loads(tmp_path: Path) -> None:
     tasks = _ultralytics.tasks()
     made = {
         "yolov3-tiny.yaml": tasks.DetectionModel,
-        "yolov5n-p6.yaml": tasks.DetectionModel,
         "yolov9t.yaml": tasks.DetectionModel,
         "yolov10n.yaml": tasks.DetectionModel,
         "yolo12n.yaml": tasks.DetectionModel,
-        "yolo26n-cls.yaml": tasks.ClassificationModel,
         "yolo26n-seg.yaml": tasks.SegmentationModel,
     }
     for yaml, kind in made.items():

@@ -25,9 +25,10 @@ app = typer.Typer(
 
 SORTS = {"top1": "top1", "map": "map", "params": "params", "gflops": "gflops", "size": "bytes"}
 COLUMNS = ("name", "task", "family", "top1", "map", "params", "gflops", "bytes", "licence", "here")
-LIBRARIES_MB = 450
-"""What a process holds before any network: Python, torch, torchvision or ultralytics; measured, resident."""
+LIBRARIES_MB = 600
+"""What a process holds before any network: torch with torchvision 670 MB, with ultralytics 560; resident."""
 
+Places = Sequence[tuple[store.Folder, frozenset[str]]]
 WeightsDir = Annotated[
     Path | None, typer.Option("--weights-dir", metavar="DIR", help="Look here first, and download to here.")
 ]
@@ -53,7 +54,8 @@ def list_models(
     config_file: Config = None,
 ) -> None:
     """List the models: a table on a terminal, tab-separated lines in a pipe."""
-    rows = [_row(card, weights_dir) for card in _chosen(task, family)]
+    places = store.shelves(weights_dir)
+    rows = [_row(card, places) for card in _chosen(task, family)]
     if sort is not None:
         if sort not in SORTS:
             raise UsageError(f"--sort {sort}: not a column to sort by", hint=f"one of {', '.join(SORTS)}")
@@ -94,7 +96,7 @@ def _folded(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
 
 
-def _row(card: Card, weights_dir: Path | None, weights: Weights | None = None) -> dict[str, Any]:
+def _row(card: Card, places: Places, weights: Weights | None = None) -> dict[str, Any]:
     """One line of the list, or one variant of `info`: plain values, None where nobody says."""
     weights = weights or card.default_weights
     metrics = weights.metrics if weights else {}
@@ -108,7 +110,7 @@ def _row(card: Card, weights_dir: Path | None, weights: Weights | None = None) -
         "gflops": (weights and weights.gflops) or card.gflops,
         "bytes": weights.bytes if weights else None,
         "licence": weights.licence if weights else None,
-        "here": bool(weights and store.present(card, weights, weights_dir)),
+        "here": weights is not None and any(store.present(card, weights, places)),
     }
 
 
@@ -189,7 +191,8 @@ def info(
 ) -> None:
     """Show what is known of a model: all its weights, its input, and the memory that a run needs."""
     card = find(name.partition(":")[0])
-    variants = [_variant(card, w, weights_dir) for w in card.weights]
+    places = store.shelves(weights_dir)
+    variants = [_variant(card, w, places) for w in card.weights]
     if as_json:
         about = {
             k: getattr(card, k) for k in ("name", "task", "family", "library", "adapter", "factory", "plugin")
@@ -206,9 +209,9 @@ def info(
         _print_variant(card, variant)
 
 
-def _variant(card: Card, weights: Weights, weights_dir: Path | None) -> dict[str, Any]:
-    row = _row(card, weights_dir, weights)
-    path = store.present(card, weights, weights_dir)
+def _variant(card: Card, weights: Weights, places: Places) -> dict[str, Any]:
+    row = _row(card, places, weights)
+    path = next(store.present(card, weights, places), None)
     return {
         "name": weights.name,
         "file": weights.filename,
@@ -331,10 +334,11 @@ def verify(
 ) -> None:
     """Hash the weights on this machine again and compare: all, or those named. Exit 5 if one is wrong."""
     chosen = [_known(n) for n in names] if names else [(c, w) for c in cards().values() for w in c.weights]
+    places = store.shelves(weights_dir)
     wrong = 0
     rows = []
     for card, weights in chosen:
-        paths = list(store.all_present(card, weights, weights_dir))
+        paths = list(store.present(card, weights, places))
         if not paths and names:
             rows.append((f"{card.name}:{weights.name}", "missing", "", ""))
             wrong += 1

@@ -88,7 +88,7 @@ TRANSFORMS = (
 """How a classifier was fed in training: kept as plain objects that remember their numbers."""
 
 GETATTR = "builtins.getattr"
-"""How pickles spell `Detect.forward`, `head.forward_fuse` and `InterpolationMode.BILINEAR`: these, and no more."""
+"""How pickles spell `Detect.forward` and `InterpolationMode.BILINEAR`: only such are given."""
 
 SCALARS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
 DTYPES = ("numpy.dtype", *(f"numpy.dtypes.{name}DType" for name in _NUMPY.split()))

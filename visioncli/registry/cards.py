@@ -78,8 +78,8 @@ class Card:
 
     @property
     def default_weights(self) -> Weights | None:
-        """The variant that the bare name means; None for a card without published weights."""
-        return self.variant(self.default) if self.weights else None
+        """The variant that the bare name means, the first if none is named; None where there are no weights."""
+        return self.variant(self.default or self.weights[0].name) if self.weights else None
 
     def variant(self, name: str) -> Weights | None:
         """The weights of that name, in any case; `DEFAULT` is the default's; None where there are none."""

@@ -125,13 +125,13 @@ def resolve(
     """
     name, colon, rest = spec.partition(":")
     if not colon and _is_path(spec):
-        return _resolve_path(Path(spec).expanduser(), task, spec)
+        return _resolve_path(store.expanded(spec), task, spec)
     if not colon and Path(spec).suffix in SUFFIXES and Path(spec).stem in builtin():
         name = Path(spec).stem  # `yolo26n.pt`, as `yolo` takes it, where no such file is
     card = find(name, task)
     weights = card.default_weights
     if rest and (weights := card.variant(rest)) is None:
-        path = Path(rest).expanduser()
+        path = store.expanded(rest)
         if not path.is_file():
             raise UsageError(
                 f"{name} has no weights {rest!r}, and there is no such file",
@@ -148,7 +148,7 @@ def resolve(
         weights_dir=weights_dir,
         offline=offline,
         progress=progress,
-        spec=name if weights.name == card.default else f"{name}:{weights.name}",
+        spec=name if weights == card.default_weights else f"{name}:{weights.name}",
     )
     return Resolved(card, weights, found.path, found.sha256, found.note)
 
@@ -157,7 +157,7 @@ def _is_path(spec: str) -> bool:
     """Whether the user means a file: it looks like one, and no card has that name."""
     if spec in builtin():
         return False
-    path = Path(spec).expanduser()
+    path = store.expanded(spec)
     return os.sep in spec or path.is_file() or (path.suffix in SUFFIXES and path.stem not in builtin())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -37,6 +37,11 @@ class Found:
     note: str | None = None
 
 
+def expanded(name: str | Path) -> Path:
+    """`~` as the shell expands it; a user who does not exist stays as typed."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111  (Path.expanduser raises for ~nobody)
+
+
 def cache_folder() -> Path:
     """Where downloads go unless the user names a folder."""
     import platformdirs
@@ -47,13 +52,13 @@ def cache_folder() -> Path:
 def folders(weights_dir: Path | None = None) -> list[Folder]:
     """The folders in the order of the search; they need not exist."""
     mine = [weights_dir, os.environ.get("VISION_WEIGHTS"), "weights"]
-    listed = [Folder(Path(p).expanduser(), True) for p in mine if p]
+    listed = [Folder(expanded(p), True) for p in mine if p]
     return [*listed, *(Folder(p, False) for p in (cache_folder(), _torch_hub(), _ultralytics()) if p)]
 
 
 def _torch_hub() -> Path:
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("TORCH_HOME") or f"{cache}/torch").expanduser() / "hub" / "checkpoints"
+    return expanded(os.environ.get("TORCH_HOME") or f"{cache}/torch") / "hub" / "checkpoints"
 
 
 def _ultralytics() -> Path | None:
@@ -73,7 +78,7 @@ def destination(weights_dir: Path | None = None) -> Path:
     named = weights_dir or os.environ.get("VISION_WEIGHTS")
     if not named:
         return cache_folder()
-    folder = Path(named).expanduser()
+    folder = expanded(named)
     nearest = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     return folder if weights_dir or os.access(nearest, os.W_OK) else cache_folder()
 
@@ -109,7 +114,7 @@ def expected(path: Path, weights: Weights) -> str | None:
 def candidates(card: Card, weights: Weights, yours: bool) -> list[str]:
     """File names to look for: the published one; in the user's folders also the plain name of the default."""
     names = [weights.filename]
-    if yours and weights.name == card.default:
+    if yours and weights == card.default_weights:
         suffixes = (".pt",) if card.library == "ultralytics" else (".pth", ".safetensors")
         names += [card.name + s for s in suffixes if card.name + s not in names]
     return names
@@ -120,16 +125,23 @@ def locate(card: Card, weights: Weights, weights_dir: Path | None = None) -> Fou
     return _search(card, weights, weights_dir)[0]
 
 
-def present(card: Card, weights: Weights, weights_dir: Path | None = None) -> Path | None:
-    """As `locate`, by name alone: nothing is read or hashed."""
-    return next(all_present(card, weights, weights_dir), None)
-
-
-def all_present(card: Card, weights: Weights, weights_dir: Path | None = None) -> Iterator[Path]:
-    """Every file of that name in the folders, in the order of the search."""
+def shelves(weights_dir: Path | None = None) -> list[tuple[Folder, frozenset[str]]]:
+    """The folders with the names in them, each read once: for going through many models."""
+    found = []
     for folder in folders(weights_dir):
+        try:
+            names = frozenset(os.listdir(folder.path))  # noqa: PTH208  (a Path a file would be slow)
+        except OSError:  # not there, or not ours to read
+            names = frozenset()
+        found.append((folder, names))
+    return found
+
+
+def present(card: Card, weights: Weights, places: Sequence[tuple[Folder, frozenset[str]]]) -> Iterator[Path]:
+    """Every file in `places` that has one of the weights' names, in the order of the search; none is read."""
+    for folder, there in places:
         for name in candidates(card, weights, folder.yours):
-            if (folder.path / name).is_file():
+            if name in there and (folder.path / name).is_file():
                 yield folder.path / name
 
 
