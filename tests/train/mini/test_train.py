@@ -1,0 +1,127 @@
+"""Training: it learns, a resumed run is the run, what is exported is what was trained."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from visioncli.models.mini_net import MiniNet, Unit, folded_state
+from visioncli.train.mini.evaluate import load
+from visioncli.train.mini.export import LIMIT, export
+from visioncli.train.mini.start import fresh
+from visioncli.train.mini.train import Run, batches, parser, train
+
+
+def options(packed: Path, out: Path, **more: object) -> argparse.Namespace:
+    args = parser().parse_args([])
+    args.folder, args.out, args.packages, args.workers, args.threads = packed, out, None, 0, 1
+    args.size, args.batch, args.crops, args.warm, args.show, args.save_every = 96, 2, 1, 4, 2, 1e9
+    args.steps, args.fall = 4, 0.0
+    vars(args).update(more)
+    return args
+
+
+def test_outputs_of_each_task_and_of_all() -> None:
+    x = torch.rand(1, 3, 64, 96)
+    net = MiniNet().eval()
+    shapes = {"classify": [(1, 1000)], "detect": [(1, 64, 126), (1, 80, 126)], "segment": [(1, 21, 16, 24)]}
+    with torch.inference_mode():
+        everything = net(x)
+        assert [tuple(o.shape) for o in everything] == [s for shape in shapes.values() for s in shape]
+        for task, want in shapes.items():
+            one = MiniNet((task,)).eval()
+            one.load_state_dict({k: v for k, v in net.state_dict().items() if k in one.state_dict()})
+            assert [tuple(o.shape) for o in one(x)] == want
+            assert any(torch.equal(one(x)[0], o) for o in everything)
+
+
+def test_no_or_unknown_tasks_are_refused() -> None:
+    for tasks in ((), ("fly",)):
+        with pytest.raises(ValueError, match="tasks"):
+            MiniNet(tasks)
+
+
+def test_folding_and_freezing_change_nothing() -> None:
+    net = fresh(None).eval()
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.2, 0.2)
+            module.running_var.uniform_(0.5, 2)
+    x = torch.rand(1, 3, 64, 64)
+    folded = MiniNet().eval()
+    folded.load_state_dict(folded_state(net))
+    with torch.inference_mode():
+        want = net(x)
+        for a, b in zip(want, folded(x), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+        for module in net.modules():
+            if isinstance(module, Unit):
+                module.frozen = True
+        for a, b in zip(want, net(x), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+
+
+def test_a_resumed_run_is_the_run(packed: Path, tmp_path: Path) -> None:
+    whole = options(packed, tmp_path / "whole")
+    train(whole)
+    first = Run(options(packed, tmp_path / "half"))
+    first.prepare()
+    for step, batch in enumerate(batches(first.args, 0)):
+        if step == 2:
+            break
+        first.train_step(batch)
+    (tmp_path / "half").mkdir()
+    first.save(tmp_path / "half" / "last.pt")
+    train(first.args)
+    a, b = (torch.load(tmp_path / n / "last.pt", weights_only=True) for n in ("whole", "half"))
+    assert a["step"] == b["step"] == 4
+    for part in ("net", "average"):
+        for k, v in a[part].items():
+            torch.testing.assert_close(v, b[part][k], rtol=0, atol=0, msg=k)
+
+
+def test_export_is_the_average(packed: Path, tmp_path: Path) -> None:
+    run = Run(options(packed, tmp_path))
+    run.prepare()
+    run.train_step(next(iter(batches(run.args, 0))))
+    run.save(tmp_path / "last.pt")
+    size = export(tmp_path / "last.pt", tmp_path / "mini.safetensors")
+    assert size == (tmp_path / "mini.safetensors").stat().st_size <= LIMIT
+    x = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        for a, b in zip(run.averaged()(x), load(tmp_path / "mini.safetensors")(x), strict=True):
+            assert float((a - b).abs().max()) < 0.02 * float(a.abs().max()) + 0.02
+
+
+def test_export_refuses_what_half_precision_cannot_hold(packed: Path, tmp_path: Path) -> None:
+    run = Run(options(packed, tmp_path))
+    run.average.state["classify.last.bias"].fill_(1e6)
+    run.save(tmp_path / "last.pt")
+    with pytest.raises(ValueError, match="half precision"):
+        export(tmp_path / "last.pt", tmp_path / "mini.safetensors")
+    assert not (tmp_path / "mini.safetensors").exists()
+
+
+def test_held_stages_stay(packed: Path, tmp_path: Path) -> None:
+    run = Run(options(packed, tmp_path, hold=2))
+    run.prepare()
+    before = {k: v.clone() for k, v in run.net.state_dict().items()}
+    run.train_step(next(iter(batches(run.args, 0))))
+    changed = {k for k, v in run.net.state_dict().items() if not torch.equal(v, before[k])}
+    assert not any(k.startswith(("body.stem", "body.stages.0.", "body.stages.1.")) for k in changed)
+    assert any(k.startswith("body.stages.2.") for k in changed) and any(
+        k.startswith("detect") for k in changed
+    )
+    assert not any("running" in k for k in changed if k.startswith("body"))
+
+
+@pytest.mark.slow
+def test_it_learns_two_pictures(packed: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    run = Run(options(packed, tmp_path, steps=60, lr=2e-3, body_lr=1.0))
+    run.prepare()
+    batch = next(iter(batches(run.args, 0)))
+    losses = [sum(run.train_step(batch).values()) for _ in range(60)]
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])

@@ -1,0 +1,1 @@
+"""Training: what made `mini`, and later a user's own models."""
