@@ -111,6 +111,13 @@ def test_names_are_distinct_and_stay_inside(names: list[str]) -> None:
     assert not root.exists()
 
 
+def test_a_parent_that_is_above_is_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sink = MediaSink(Path("out"))
+    paths = [sink.reserve(picture("a.jpg", Path("..") / "a.jpg"), frame()).media for _ in range(3)]
+    assert paths == [Path("out/a.jpg"), Path("out/a-2.jpg"), Path("out/a-3.jpg")]
+
+
 def test_a_name_of_the_longest_kind(tmp_path: Path) -> None:
     sink, shot = MediaSink(tmp_path, crops=tmp_path / "crops"), frame("TIFF")
     for _ in range(2):

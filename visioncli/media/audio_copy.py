@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, cast
 import av
 import av.error
 from av.audio.stream import AudioStream
+from av.bitstream import BitStreamFilterContext
 from av.stream import Discard
 
 if TYPE_CHECKING:
@@ -72,12 +73,13 @@ class AudioTrack:
         self._input = av.open(self._file, "r", metadata_errors="replace")
         try:
             self._from = self._best()
-            self._copied = self._from.codec_context.codec.canonical_name in _COPIED
+            self._packets = self._demux()
+            self._copied = self._can_be_copied()
             self._to = self._add_stream()
+            self._unwrap = self._filter() if self._copied else None
         except BaseException:
             self.close()
             raise
-        self._packets = self._demux()
 
     def _best(self) -> AudioStream:
         """The stream that FFmpeg thinks best; the others are not even read."""
@@ -87,6 +89,26 @@ class AudioTrack:
         for stream in self._input.streams:
             stream.discard = Discard.default if stream is best else Discard.all
         return cast(AudioStream, best)
+
+    def _can_be_copied(self) -> bool:
+        """Whether MP4 takes the codec and this stream's header: tried with one packet, in memory.
+
+        The muxer looks at a header only when it finishes the file, too late to do without the sound.
+        """
+        if self._from.codec_context.codec.canonical_name not in _COPIED or (first := self._next()) is None:
+            return False
+        packet = av.Packet(bytes(first))  # muxing uses a packet up
+        packet.pts, packet.dts, packet.time_base = first.pts, first.dts, first.time_base
+        try:
+            with av.open(io.BytesIO(), "w", format="mp4") as trial:
+                stream = trial.add_stream_from_template(self._from)
+                unwrap = self._filter()
+                for part in unwrap.filter(packet) if unwrap is not None else [packet]:
+                    part.stream = stream
+                    trial.mux(part)
+        except (av.error.FFmpegError, ValueError):
+            return False
+        return True
 
     def _add_stream(self) -> AudioStream:
         if self._copied:
@@ -98,6 +120,15 @@ class AudioTrack:
         stream.codec_context.layout = "stereo" if channels == 2 else "mono"
         stream.codec_context.bit_rate = channels * _AAC_BIT_RATE_A_CHANNEL
         return stream
+
+    def _filter(self) -> BitStreamFilterContext | None:
+        """What takes AAC out of the frames that MPEG-TS has it in, as MP4 needs.
+
+        The muxer would do it too, but would complain of a damaged packet while it writes pictures.
+        """
+        if self._from.codec_context.codec.canonical_name != "aac":
+            return None
+        return BitStreamFilterContext("aac_adtstoasc", self._from)
 
     def _demux(self) -> Iterator[Packet]:
         """The stream's packets with data in them, each with its timestamps."""
@@ -165,8 +196,13 @@ class AudioTrack:
             dts = max(dts, self._last_dts + 1)
         self._last_dts = dts
         packet.dts, packet.pts = dts, max(packet.pts - shift, dts)
-        packet.stream = self._to
-        self._mux([packet])
+        try:
+            packets = self._unwrap.filter(packet) if self._unwrap is not None else [packet]
+        except av.error.FFmpegError:
+            return  # a damaged packet is a gap and not the end
+        for packet in packets:
+            packet.stream = self._to
+        self._mux(packets)
 
     def _decode(self, packet: Packet | None) -> list[AudioFrame]:
         """The packet's sound; none of a damaged packet, which is a gap and not the end."""

@@ -225,7 +225,7 @@ def _candidates(parts: tuple[str, ...], input: Input, suffix: str) -> Iterator[P
     yield Path(*folders, name)
     if isinstance(input.where, Path):
         parent = input.where.absolute().parent.name
-        if parent:
+        if parent not in ("", ".."):
             yield Path(_short(parent), name)
     stem = name.removesuffix(suffix) if suffix else name
     for number in itertools.count(2):
