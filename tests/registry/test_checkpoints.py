@@ -75,6 +75,23 @@ def test_trusted_pickle_runs(save: Save, tmp_path: Path) -> None:
     assert proof.exists()
 
 
+def test_the_command_refuses_a_network_with_a_payload(
+    vision: Callable[..., Any], weights: Path, tmp_path: Path
+) -> None:
+    """A real YOLO with a payload beside it: looked at, loaded by `vision detect`, refused, not run."""
+    import torch
+    from PIL import Image
+
+    content = load(weights / "yolov8n.pt")
+    torch.save({**content, "extra": Hostile(f"touch {tmp_path / 'proof'}")}, tmp_path / "best.pt")
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    ran = vision("detect", "a.png", "--model", "best.pt", "--no-media")
+    assert ran.returncode == 5
+    assert b"system" in ran.stderr
+    assert b"--trust-checkpoint" in ran.stderr
+    assert not (tmp_path / "proof").exists()
+
+
 def hostile_zip(data: bytes, path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", data)
@@ -115,6 +132,15 @@ def test_duplicate_entries_are_all_looked_at(tmp_path: Path) -> None:
         archive.writestr("archive/data.pkl", b"\x80\x02}.")
     with pytest.raises(ModelError, match=r"os\.system"):
         load(file)
+
+
+def test_loads_in_several_threads(weights: Path) -> None:
+    """torch's allow-list is one for the process: a load that ends must not strip another's."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(4) as pool:
+        loaded = list(pool.map(lambda n: load(weights / n), CHECKPOINTS[:3] * 2))
+    assert [type(c["ema"] or c["model"]).__name__ for c in loaded] == ["DetectionModel"] * 6
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)

@@ -78,7 +78,7 @@ class Card:
 
     @property
     def default_weights(self) -> Weights | None:
-        """The variant that the bare name means, the first if none is named; None where there are no weights."""
+        """The variant that the bare name means, else the first; None where there are no weights."""
         return self.variant(self.default or self.weights[0].name) if self.weights else None
 
     def variant(self, name: str) -> Weights | None:

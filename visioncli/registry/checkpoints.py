@@ -10,6 +10,7 @@ Ultralytics evaluates text (`activation:` of a model's YAML).
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from visioncli.errors import ModelError
 from visioncli.registry import allowed, pickles
 
+_LOCK = threading.Lock()  # torch's list is one for the process: the end of one load would strip another's
 _TRUST = "--trust-checkpoint loads it all the same: only if you trust its author with this machine"
 
 
@@ -42,7 +44,8 @@ def load(path: Path, *, trust: bool = False) -> Any:
             return load_file(path)
         if trust:
             return _trusted(path)
-        with torch.serialization.safe_globals(_allowed(path)):
+        granted = _allowed(path)
+        with _LOCK, torch.serialization.safe_globals(granted):
             return torch.load(path, map_location="cpu", weights_only=True)
     except ModelError:
         raise
