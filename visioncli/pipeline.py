@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from visioncli.media.video_in import Reader, VideoInfo
 
 NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
-MOST_HELD = 96 << 20  # bytes of pictures that wait for a batch
+MOST_HELD = 96 << 20  # bytes of pictures that wait for a batch, and of those that came after them
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,16 +222,17 @@ def _infer(
 ) -> Iterator[_Ran | _Place]:
     """Gather jobs of one shape into batches and run them; every job and event keeps its place in line.
 
-    A picture whose shape is rare waits for others like it, but not while nothing more comes, nor while more
-    than `4 × size` wait or more than `MOST_HELD` bytes: smaller batches change no answer.
+    A picture whose shape is rare waits for others like it while all answers after it are held back: not while
+    nothing more comes, nor for more than `4 × size` others, or `MOST_HELD` bytes of them. Smaller batches
+    change no answer.
     """
-    waiting: dict[object, list[tuple[int, _Job]]] = {}
-    held = 0
+    waiting: dict[object, list[tuple[int, _Job]]] = {}  # the shape that has waited longest comes first
+    since: dict[object, int] = {}  # how many bytes had passed when a shape began to wait
+    passed = 0
 
     def flush(shape: object) -> _Ran:
-        nonlocal held
         group = waiting.pop(shape)
-        held -= sum(job.bytes for _, job in group)
+        since.pop(shape)
         batch = Batch.join([job.batch for _, job in group])
         with profile.stage("network", len(group)), _named(group[0][1].input, group[0][1].frame):
             outputs = runtime(batch.inputs)
@@ -241,31 +242,43 @@ def _infer(
     for item in jobs:
         if isinstance(item, _Idle):  # a slow source: what waits is not kept waiting for a full batch
             if waiting and not stop.is_set():
-                yield flush(min(waiting, key=lambda shape: waiting[shape][0][0]))
+                yield flush(next(iter(waiting)))
             continue
         place += 1
         if isinstance(item, Future) and stop.is_set():
-            yield _Place(place, None)
+            yield _Place(place, _dropped(item))
         elif isinstance(item, Future):
             try:
                 job = item.result()
             except InputError as error:
                 yield _Place(place, _failure(error))
             else:
-                group = waiting.setdefault(job.batch.shape, [])
+                shape = job.batch.shape
+                since.setdefault(shape, passed)
+                group = waiting.setdefault(shape, [])
                 group.append((place, job))
-                held += job.bytes
+                passed += job.bytes
                 if len(group) >= size or job.live:
-                    yield flush(job.batch.shape)
-                elif sum(map(len, waiting.values())) > 4 * size or held > MOST_HELD:
-                    yield flush(min(waiting, key=lambda shape: waiting[shape][0][0]))
+                    yield flush(shape)
         else:
             yield _Place(place, item)
-    for shape in sorted(waiting, key=lambda shape: waiting[shape][0][0]):
+        if waiting:
+            oldest = next(iter(waiting))
+            if place - waiting[oldest][0][0] >= 4 * size or passed - since[oldest] > MOST_HELD:
+                yield flush(oldest)
+    for left in list(waiting):
         if stop.is_set():
-            yield from (_Place(dropped, None) for dropped, _ in waiting[shape])
+            yield from (_Place(place, _Dropped(job.input)) for place, job in waiting.pop(left))
         else:
-            yield flush(shape)
+            yield flush(left)
+
+
+def _dropped(job: Future[_Job]) -> _Dropped | None:
+    """What stands for a job that will not run; None where it had failed anyway."""
+    try:
+        return _Dropped(job.result().input)
+    except InputError:
+        return None
 
 
 @dataclass(slots=True)
@@ -279,10 +292,17 @@ class _Ran:
 
 @dataclass(slots=True)
 class _Place:
-    """An event that has nothing to do with the network, with its place in line; None: dropped by `stop`."""
+    """An event that has nothing to do with the network, or the lack of one, with its place in line."""
 
     place: int
-    event: Event | None
+    event: Event | _Dropped | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Dropped:
+    """A frame that `stop` left without an answer: its video is not whole."""
+
+    input: Input
 
 
 def _answers(
@@ -293,8 +313,9 @@ def _answers(
     profile: Profile,
 ) -> Generator[Event, None, None]:
     """Finish batches, and give everything out in the order it came in."""
-    ready: dict[int, Event | None] = {}
+    ready: dict[int, Event | _Dropped | None] = {}
     following = 0
+    torn: Input | None = None
     for item in ran:
         if isinstance(item, _Place):
             ready[item.place] = item.event
@@ -305,9 +326,14 @@ def _answers(
             for (place, job), prediction in zip(item.group, predictions, strict=True):
                 ready[place] = Answer(job.input, job.frame, _result(job, prediction, names))
         while following in ready:
-            if (event := ready.pop(following)) is not None:
-                yield event
+            event = ready.pop(following)
             following += 1
+            if isinstance(event, _Dropped):
+                torn = event.input
+            elif isinstance(event, Closed) and event.input is torn and torn.kind != "camera":
+                yield replace(event, cut=True)
+            elif event is not None:
+                yield event
 
 
 def _result(job: _Job, prediction: Prediction, names: Sequence[str]) -> Result:
