@@ -187,7 +187,8 @@ class VideoReader:
         while True:
             try:
                 packet = next(packets, None)
-            except av.error.FFmpegError as error:
+            except (av.error.FFmpegError, IndexError) as error:
+                # IndexError: PyAV's, where damage makes a new stream appear in the middle of a file.
                 raise self._reason(error) from error
             if packet is None:
                 return
