@@ -96,10 +96,8 @@ def main() -> int:
         say(f"\nLook at what it made, in {OUT}:", "1")
         for file in files:
             say(f"  {file.relative_to(OUT)}  {file.stat().st_size / 1e3:,.0f} kB")
-    say(
-        f"\n{len(steps) - len(failed)} of {len(steps)} commands did as they should, {time.monotonic() - began:.0f} s",
-        "2",
-    )
+    seconds = time.monotonic() - began
+    say(f"\n{len(steps) - len(failed)} of {len(steps)} commands did as they should, {seconds:.0f} s", "2")
     for line in failed:
         say(f"not so: {line}", "31")
     return 1 if failed else 0

@@ -166,7 +166,9 @@ def as_json(results: list[Contest]) -> str:
     """Every run and the medians."""
     return json.dumps(
         {
-            "machine": {"system": platform.platform(), "cores": os.cpu_count(), "python": platform.python_version()},
+            "system": platform.platform(),
+            "python": platform.python_version(),
+            "cores": os.cpu_count(),
             "model": MODEL,
             "contests": [
                 {**asdict(one), "ratio": one.ratio, "spread": one.spread, "memory": one.memory,

@@ -69,7 +69,7 @@ def find() -> str | None:
 
 
 def play(video: Path, profile: Path, timeout: float = 60) -> Seen:
-    """Play `video` at double speed; `profile` is a scratch folder. queue.Empty where it does not end in time."""
+    """Play `video` at double speed; `profile` is a scratch folder. queue.Empty: it does not end."""
     browser = find()
     assert browser is not None, "no browser installed"
     page = PAGE.format(name=quote(video.name)).encode()
