@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from visioncli.errors import ModelError, UsageError
 from visioncli.models import Batch, Options, adapter_class
 from visioncli.models.tv_classify import TorchvisionClassifier
+from visioncli.models.tv_weights import Unset
 from visioncli.registry.cards import builtin
 
 PICTURE = np.random.default_rng(1).integers(0, 256, (60, 80, 3), np.uint8)
@@ -128,7 +129,7 @@ def test_only_building_the_network_imports_torch() -> None:
 def test_every_classifier_builds(name: str, tmp_path: Path) -> None:
     """A state dict of the library's own goes in, key by key, and nothing stays without a value."""
     card = builtin()[name]
-    with torch.device("meta"):
+    with Unset():
         model = torchvision.models.get_model(card.factory, weights=None)
     # Of any size, yet one number each in the file.
     state = {k: torch.zeros((), dtype=v.dtype).expand(v.shape) for k, v in model.state_dict().items()}

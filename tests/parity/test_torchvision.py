@@ -230,18 +230,20 @@ def test_seeded_classifiers_answer_as_the_library(factory: str, data: Path, tmp_
         {"transform_input": True, "init_weights": False} if factory in ("inception_v3", "googlenet") else {}
     )
     model = torchvision.models.get_model(factory, weights=None, **arguments)
-    picture = Image.open(_labels(data)[0][0]).convert("RGB")
+    pictures = [Image.open(path).convert("RGB") for path, _ in _labels(data)[:4]]
     transform = torchvision.models.get_model_weights(factory).DEFAULT.transforms()
-    pixels = transform(picture)[None]
-    answering.make_answer(model, lambda: model(pixels), [{list(dict(model.named_modules()))[-1]: (0.0, 2.0)}])
+    pixels = torch.stack([transform(picture) for picture in pictures])
+    last = list(dict(model.named_modules()))[-1]
+    answering.make_answer(model, lambda: model(pixels), [{last: (0.0, 2.0)}])
     file = tmp_path / "seeded.pth"
     torch.save(model.state_dict(), file)
     adapter = TorchvisionClassifier(builtin()[factory], file)
+    batch = adapter.prepare([np.asarray(picture) for picture in pictures])
     with torch.inference_mode():
-        scores, classes = model(pixels).softmax(-1)[0].topk(5)
-    (ours,) = run(adapter, on_cpu(adapter), adapter.prepare([np.asarray(picture)]), Options())
-    assert ours.classes.tolist() == classes.tolist()
-    assert np.abs(ours.scores - scores.numpy()).max() < 1e-5
+        scores, classes = model(pixels).softmax(-1).topk(5)
+    for i, ours in enumerate(run(adapter, on_cpu(adapter), batch, Options())):
+        assert ours.classes.tolist() == classes[i].tolist()
+        assert np.abs(ours.scores - scores[i].numpy()).max() < 1e-5
 
 
 @pytest.mark.parametrize(

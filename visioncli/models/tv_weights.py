@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from visioncli.errors import ModelError
 
-State = dict[str, torch.Tensor]
+State = OrderedDict[str, torch.Tensor]
 
 # Module names with dots in DenseNet's published files, which torchvision renames on loading.
 _DENSENET_KEY = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.\w+)$")
@@ -33,11 +35,28 @@ def read_state(path: Path, *, trust: bool) -> State:
         raise ModelError(
             f"{path}: holds no torchvision state dict", hint="is it a checkpoint of another library?"
         )
-    state: State = {}
+    state: State = OrderedDict()
     for key, value in content.items():
         name = _DENSENET_KEY.sub(r"\1\2", str(key).removeprefix("module."))
         state[name] = value.float() if value.is_floating_point() else value
+    # The modules' versions: MNASNet and batch norms read old files by them.
+    versions = getattr(content, "_metadata", None)
+    if versions:
+        state._metadata = {k.removeprefix("module."): v for k, v in versions.items()}  # type: ignore[attr-defined]
     return state
+
+
+class Unset(TorchFunctionMode):
+    """Parameters and buffers without memory, hence not initialised: seconds for some networks, for nothing.
+
+    Unlike under `torch.device("meta")`, ranges and the like, which RegNet computes its widths with, are real.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in (torch.empty, torch.zeros, torch.ones) and kwargs.get("device") is None:
+            kwargs["device"] = "meta"
+        return func(*args, **kwargs)
 
 
 def frozen(state: State) -> bool:
@@ -53,7 +72,7 @@ def class_count(
     `make(n)` builds the network for n classes; `key` names the parameter that grows with them (None: the last
     one). `usual` where the state dict has no such parameter: then it does not fit at all.
     """
-    with torch.device("meta"):
+    with Unset():
         expected = make(usual).state_dict()
     key = key or list(expected)[-1]
     if key not in state:
@@ -66,9 +85,10 @@ def fit(make: Callable[[], torch.nn.Module], state: State, path: Path, factory: 
 
     `ModelError`, which says what does not fit, where names or shapes differ.
     """
-    # Nothing is initialised (seconds for some networks) only to be overwritten: the tensors go in as is.
-    with torch.device("meta"):
+    with Unset():
         model = make()
+    if not hasattr(state, "_metadata"):
+        state._metadata = {"": {"version": getattr(model, "_version", 1)}}  # type: ignore[attr-defined]
     try:
         missing, unexpected = model.load_state_dict(state, strict=False, assign=True)
     except RuntimeError as error:
