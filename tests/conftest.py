@@ -49,7 +49,11 @@ def weights(shared: Path) -> Path:
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes this machine's caches and configuration."""
     home = tmp_path_factory.mktemp("home")
-    for variable, folder in {"XDG_CACHE_HOME": "cache", "XDG_CONFIG_HOME": "config", "TORCH_HOME": "torch"}.items():
+    for variable, folder in {
+        "XDG_CACHE_HOME": "cache",
+        "XDG_CONFIG_HOME": "config",
+        "TORCH_HOME": "torch",
+    }.items():
         monkeypatch.setenv(variable, str(home / folder))
     for variable in [v for v in os.environ if v.startswith("VISION_") and v != "VISION_SHARED"]:
         monkeypatch.delenv(variable)
@@ -63,7 +67,11 @@ def vision(tmp_path: Path) -> Run:
     """Run the real command in a process of its own: `vision("detect", path, cwd=…, input=…, env={…})`."""
 
     def run(
-        *args: object, cwd: Path = tmp_path, input: bytes | None = None, env: dict[str, str] | None = None, timeout: float = 300
+        *args: object,
+        cwd: Path = tmp_path,
+        input: bytes | None = None,
+        env: dict[str, str] | None = None,
+        timeout: float = 300,
     ) -> subprocess.CompletedProcess[bytes]:
         stdin = {"input": input} if input is not None else {"stdin": subprocess.DEVNULL}
         return subprocess.run(

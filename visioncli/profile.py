@@ -40,7 +40,7 @@ class Profile:
                 stage.items += items
 
     def table(self) -> list[str]:
-        """Lines for a person: each stage's time a picture and its share of the run, and which stage bounds it.
+        """Lines for a person: each stage's time a picture, its share of the run, and which stage bounds it.
 
         Shares are of wall time and of one thread each: stages overlap, so they add up to more than the whole.
         """

@@ -97,7 +97,7 @@ class Result:
     @property
     def detections(self) -> Detections:
         """The objects; AttributeError for a classification."""
-        if not isinstance(self.prediction, Detections):
+        if not isinstance(self.prediction, Detections):  # noqa: TRY004 - what a missing attribute raises
             raise AttributeError("a classification has no boxes: use .classes and .scores")
         return self.prediction
 

@@ -44,6 +44,7 @@ class UltralyticsCheckpoint:
         model: torch.nn.Module = found.float().eval()
         if not hasattr(model, "stride"):
             model.stride = torch.tensor([32.0])
+        module: Any
         for module in model.modules():
             # What old checkpoints lack or have too much of, as the library mends it on loading.
             if hasattr(module, "inplace"):

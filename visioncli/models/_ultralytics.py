@@ -1,7 +1,8 @@
 """Import Ultralytics' networks and nothing of its habits.
 
-Its import asks DNS whether there is a network, creates a settings file in the user's folder, posts events where
-`sync` is true, patches `PIL.Image.open` and `torch.save`, sets OpenCV to one thread and `OMP_NUM_THREADS` to 1.
+Its import asks DNS whether there is a network, creates a settings file in the user's folder, posts events
+where `sync` is true, patches `PIL.Image.open` and `torch.save`, sets OpenCV to one thread and
+`OMP_NUM_THREADS` to 1.
 Here it runs with a settings folder of ours and offline, and what it changed is put back afterwards.
 """
 
@@ -85,7 +86,7 @@ def _settings() -> dict[str, str]:
 
 
 def _folder() -> Path:
-    """Where ultralytics may keep its settings: our cache, or a temporary folder where that cannot be written."""
+    """Where ultralytics may keep its settings: our cache, else a temporary folder."""
     from platformdirs import user_cache_path
 
     folder = user_cache_path("vision", appauthor=False) / "ultralytics"

@@ -54,7 +54,7 @@ def letterbox(image: Image, size: tuple[int, int], stride: int) -> tuple[Image, 
     if inner == (height, width):
         middle[:] = image
     else:
-        # Into a view of the batch's own buffer where OpenCV can (it takes rows with a stride): no second copy.
+        # Into a view of the batch's own buffer where OpenCV can (rows with a stride): no second copy.
         resized = cv2.resize(image, (inner[1], inner[0]), dst=middle, interpolation=cv2.INTER_LINEAR)
         if resized.__array_interface__["data"][0] != middle.__array_interface__["data"][0]:
             middle[:] = resized

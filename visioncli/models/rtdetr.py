@@ -24,7 +24,7 @@ STRIDE = 32
 
 
 class RtDetr:
-    """An RT-DETR network; answers as `RTDETR(...).predict()` does. It has no use for `iou` and `agnostic_nms`."""
+    """An RT-DETR network; answers as `RTDETR(...).predict()` does. No use for `iou` and `agnostic_nms`."""
 
     task = "detect"
 
@@ -74,7 +74,7 @@ class RtDetr:
         return [self._one(boxes[i], scores[i], fit, options) for i, fit in enumerate(batch.geometry)]
 
     def _one(self, boxes: Floats, logits: Floats, fit: Letterbox, options: Options) -> Detections:
-        # As many pairs as there are queries take part, before any threshold: a query may stand for two classes.
+        # As many pairs as there are queries take part, before any threshold: one may stand for two classes.
         flat = logits.ravel()
         best = np.argsort(-flat, kind="stable")[: len(boxes)]
         scores, (queries, classes) = sigmoid(flat[best]), np.divmod(best, logits.shape[1])
