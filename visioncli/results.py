@@ -97,8 +97,8 @@ class Result:
     @property
     def detections(self) -> Detections:
         """The objects; AttributeError for a classification."""
-        if not isinstance(self.prediction, Detections):  # noqa: TRY004 - what a missing attribute raises
-            raise AttributeError("a classification has no boxes: use .classes and .scores")
+        if not isinstance(self.prediction, Detections):
+            raise AttributeError("a classification has no boxes: use .classes and .scores")  # noqa: TRY004
         return self.prediction
 
     def objects(self) -> list[dict[str, Any]]:
