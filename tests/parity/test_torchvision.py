@@ -234,6 +234,7 @@ def test_seeded_classifiers_answer_as_the_library(factory: str, data: Path, tmp_
     transform = torchvision.models.get_model_weights(factory).DEFAULT.transforms()
     pixels = torch.stack([transform(picture) for picture in pictures])
     last = list(dict(model.named_modules()))[-1]
+    torch.nn.init.normal_(model.get_submodule(last).weight)  # zeros in ViT
     answering.make_answer(model, lambda: model(pixels), [{last: (0.0, 2.0)}])
     file = tmp_path / "seeded.pth"
     torch.save(model.state_dict(), file)
@@ -243,7 +244,8 @@ def test_seeded_classifiers_answer_as_the_library(factory: str, data: Path, tmp_
         scores, classes = model(pixels).softmax(-1).topk(5)
     for i, ours in enumerate(run(adapter, on_cpu(adapter), batch, Options())):
         assert ours.classes.tolist() == classes[i].tolist()
-        assert np.abs(ours.scores - scores[i].numpy()).max() < 1e-5
+        # Seeded networks magnify what channels_last rounds otherwise: 1.4e-5 in Inception.
+        assert np.abs(ours.scores - scores[i].numpy()).max() < 1e-4
 
 
 @pytest.mark.parametrize(
