@@ -22,15 +22,12 @@ LARGEST = 16_384  # px a side; beyond it a single picture takes more memory than
 INPUT, MODEL, ANSWER, OUTPUT, MORE = "Input", "Model", "Answer", "Output", "More"
 
 
-def _models(task: str) -> Callable[[str], list[str]]:
-    """Shell completion of `--model`."""
+def _models(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Shell completion of `--model`: the models that the command at hand can run."""
+    from visioncli.registry.lookup import cards, same_command
 
-    def complete(incomplete: str) -> list[str]:
-        from visioncli.registry.lookup import cards, same_command
-
-        return [n for n, c in cards().items() if n.startswith(incomplete) and same_command(c.task, task)]
-
-    return complete
+    task = ctx.info_name or ""
+    return [n for n, c in cards().items() if n.startswith(incomplete) and same_command(c.task, task)]
 
 
 @dataclass(frozen=True)
@@ -95,6 +92,7 @@ class Network:
             "--model",
             metavar="NAME",
             help="A name of `vision models list`, NAME:WEIGHTS, or a checkpoint's path.",
+            autocompletion=_models,
             show_default=False,
             rich_help_panel=MODEL,
         ),
