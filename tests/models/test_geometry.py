@@ -22,7 +22,7 @@ def picture(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(height * 1000 + width).integers(0, 256, (height, width, 3), np.uint8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(sides, sides, st.integers(1, 70), st.tuples(st.integers(1, 70), st.integers(1, 70)))
 def test_resize_and_crop_is_the_librarys(height: int, width: int, side: int, crop: tuple[int, int]) -> None:
     source = picture(height, width)
@@ -46,7 +46,7 @@ def test_a_thread_of_a_picture_is_cropped_before_it_is_resized(shape: tuple[int,
     assert out.max() == 255
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(sides, sides, st.floats(0.2, 9))
 def test_resize_normalised_is_torchs(height: int, width: int, scale: float) -> None:
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

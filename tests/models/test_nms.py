@@ -34,7 +34,7 @@ cases = st.tuples(
 thresholds = st.one_of(st.sampled_from([0.0, 0.1, 0.45, 0.5, 0.55, 0.6, 0.7, 1.0]), st.floats(0, 1))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(cases, thresholds)
 def test_plain_is_torchvisions(case: tuple[int, int, float, int], iou: float) -> None:
     boxes, scores, _ = boxes_and_scores(*case)
@@ -42,7 +42,7 @@ def test_plain_is_torchvisions(case: tuple[int, int, float, int], iou: float) ->
     np.testing.assert_array_equal(nms(boxes, scores, None, iou), theirs)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(cases, thresholds)
 def test_ultralytics_offset_is_theirs(case: tuple[int, int, float, int], iou: float) -> None:
     boxes, scores, classes = boxes_and_scores(*case)

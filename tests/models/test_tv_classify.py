@@ -21,7 +21,7 @@ from visioncli.registry.cards import builtin
 PICTURE = np.random.default_rng(1).integers(0, 256, (60, 80, 3), np.uint8)
 
 
-def saved(folder: Path, classes: int = 1000, **wrapped: str) -> Path:
+def saved(folder: Path, classes: int = 1000) -> Path:
     torch.manual_seed(0)
     state = torchvision.models.mobilenet_v3_small(num_classes=classes).state_dict()
     file = folder / "own.pth"
