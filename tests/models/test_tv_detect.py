@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,12 @@ def test_own_classes_are_counted(name: str, tmp_path: Path) -> None:
     other = TorchvisionDetector(builtin()["fcos_resnet50_fpn"], file)
     with pytest.raises(ModelError, match="not weights of fcos_resnet50_fpn"):
         other.network().build()
+
+
+def test_what_is_no_detector_says_so() -> None:
+    card = replace(RETINANET, factory="keypointrcnn_resnet50_fpn")
+    with pytest.raises(ModelError, match="keypointrcnn_resnet50_fpn: no detector that is known"):
+        TorchvisionDetector(card, Path("none.pth"))
 
 
 def test_no_proposal_is_no_object() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from visioncli.errors import UsageError
+from visioncli.errors import ModelError, UsageError
 from visioncli.models import Array, Batch, Network, Options
 from visioncli.models import tv_candidates as candidates
 from visioncli.models.geometry import resize_normalised, scale_boxes
@@ -65,6 +65,13 @@ KINDS = {
 }
 
 
+def _kind(factory: str) -> Kind:
+    kind = KINDS.get(factory) or next((k for name, k in KINDS.items() if factory.startswith(name)), None)
+    if kind is None:
+        raise ModelError(f"{factory}: no detector that is known here", hint=f"known: {', '.join(KINDS)}")
+    return kind
+
+
 @dataclass(frozen=True, slots=True)
 class Fit:
     """A picture's own (height, width), and that of its resized copy at the top left of the input."""
@@ -82,9 +89,7 @@ class TorchvisionDetector:
         self, card: Card, weights: Path, *, imgsz: tuple[int, int] | None = None, trust: bool = False
     ) -> None:
         self._card, self._path, self._trust = card, weights, trust
-        self._kind = KINDS.get(card.factory) or next(
-            k for name, k in KINDS.items() if card.factory.startswith(name)
-        )
+        self._kind = _kind(card.factory)
         numbers = input_numbers(card, weights)
         self._mean, self._std = tuple(numbers["mean"]), tuple(numbers["std"])
         self._fixed = tuple(numbers["fixed"]) if "fixed" in numbers else None
