@@ -34,5 +34,6 @@ class Nothing(torch.nn.Module):
         return out, out, out, out
 
 
+@pytest.mark.slow
 def test_all_background_is_one_class_of_many(data: Path) -> None:
     assert miou(Nothing(), data / "voc", 160) == pytest.approx(0.7 / 20, abs=0.01)

@@ -20,6 +20,7 @@ def options(packed: Path, out: Path, **more: object) -> argparse.Namespace:
     args.size, args.batch, args.crops, args.warm, args.show, args.save_every = 96, 2, 1, 4, 2, 1e9
     args.steps, args.fall = 4, 0.0
     vars(args).update(more)
+    args.stop = getattr(args, "stop", args.steps)
     return args
 
 
@@ -66,15 +67,8 @@ def test_folding_and_freezing_change_nothing() -> None:
 def test_a_resumed_run_is_the_run(packed: Path, tmp_path: Path) -> None:
     whole = options(packed, tmp_path / "whole")
     train(whole)
-    first = Run(options(packed, tmp_path / "half"))
-    first.prepare()
-    for step, batch in enumerate(batches(first.args, 0)):
-        if step == 2:
-            break
-        first.train_step(batch)
-    (tmp_path / "half").mkdir()
-    first.save(tmp_path / "half" / "last.pt")
-    train(first.args)
+    train(options(packed, tmp_path / "half", stop=2))
+    train(options(packed, tmp_path / "half"))
     a, b = (torch.load(tmp_path / n / "last.pt", weights_only=True) for n in ("whole", "half"))
     assert a["step"] == b["step"] == 4
     for part in ("net", "average"):

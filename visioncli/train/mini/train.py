@@ -176,7 +176,7 @@ def batches(args: argparse.Namespace, step: int) -> Iterable[Batch]:
         batch=args.batch,
         crops=args.crops,
         step=step,
-        steps=args.steps,
+        steps=args.stop,
         seed=args.seed,
         recipe=Recipe(mosaic=args.mosaic),
     )
@@ -204,7 +204,7 @@ def _log(path: Path, row: dict[str, Any]) -> None:
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train until `args.steps`, SIGTERM or Ctrl-C; always leaves a checkpoint."""
+    """Train until `args.stop`, SIGTERM or Ctrl-C; always leaves a checkpoint."""
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "last.pt"
     run = Run(args)
@@ -224,7 +224,7 @@ def train(args: argparse.Namespace) -> None:
             sums[k] += v
         count += 1
         now = time.monotonic()
-        if count == args.show or run.step == args.steps:
+        if count == args.show or run.step == args.stop:
             parts = " ".join(f"{k} {v / count:.3f}" for k, v in sums.items())
             speed, wait = count * args.batch / (now - shown), waited / (now - shown)
             print(
@@ -235,13 +235,13 @@ def train(args: argparse.Namespace) -> None:
                 args.out / "loss.csv", {"step": run.step, **{k: round(v / count, 4) for k, v in sums.items()}}
             )
             sums, count, waited, shown = dict.fromkeys(PARTS, 0.0), 0, 0.0, now
-        if now - saved > args.save_every or run.step == args.steps or stop:
+        if now - saved > args.save_every or run.step == args.stop or stop:
             run.save(checkpoint)
             saved = time.monotonic()
         if stop:
             print(f"stopped at step {run.step}", flush=True)
             return
-        if args.data and (run.step % args.check == 0 or run.step == args.steps):
+        if args.data and (run.step % args.check == 0 or run.step == args.stop):
             row = evaluate(run, args.data, args.check_size)
             print(f"step {run.step} " + " ".join(f"{k} {v:.3f}" for k, v in row.items()), flush=True)
             _log(args.out / "figures.csv", {"step": run.step, **{k: round(v, 4) for k, v in row.items()}})
@@ -258,7 +258,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--device", default="cpu")
     p.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     p.add_argument("--workers", type=int, default=1)
-    p.add_argument("--passes", type=float, default=40)
+    p.add_argument("--passes", type=float, default=40, help="the whole run, for the learning rate")
+    p.add_argument("--until", type=float, help="stop after so many passes of it")
     p.add_argument("--size", type=int, default=320, help="long side")
     p.add_argument("--batch", type=int, default=16)
     p.add_argument("--crops", type=int, default=4, help="crops a step that keep the ImageNet head true")
@@ -287,7 +288,9 @@ def main() -> None:
     """Command line of this step."""
     args = parser().parse_args()
     torch.set_num_threads(args.threads)
-    args.steps = round(args.passes * len(Source(args.folder)) / args.batch)
+    photos = len(Source(args.folder))
+    args.steps = round(args.passes * photos / args.batch)
+    args.stop = min(args.steps, round((args.until or args.passes) * photos / args.batch))
     train(args)
 
 
