@@ -84,7 +84,7 @@ def run(
             for event in stream:
                 work.take(event)
         work.end(interrupted=interrupt.code is not None)
-    if media is not None and not outputs.no_media and terminal.interactive and work.inputs > work.errors:
+    if work.copies and not outputs.no_media and terminal.interactive:
         terminal.note(f"annotated copies: {outputs.out or DEFAULT_OUT}/")
     if found.skipped:
         terminal.detail(f"{found.skipped} files in folders were no media and left out")
@@ -294,7 +294,7 @@ class _Work:
         progress: Any,
         stop: threading.Event,
     ) -> None:
-        self.inputs = self.errors = 0
+        self.inputs = self.errors = self.copies = 0
         self._stop = stop
         self._cut = False
         self._sinks, self._media, self._terminal, self._profile = sinks, media, terminal, profile
@@ -336,6 +336,7 @@ class _Work:
             if self._video is not None:
                 lane, self._video = self._video, None
                 lane.abort() if event.cut else lane.close()
+                self.copies += not event.cut
             if event.cut:
                 return
             if event.skipped_packets:
@@ -361,6 +362,7 @@ class _Work:
             self.inputs += 1
             if self._media is not None:
                 self._save(self._media, event)
+                self.copies += 1
         elif self._video is not None:
             self._video.put(event)
         self._tell(lambda sink: sink.result(event.result))
