@@ -1,7 +1,8 @@
-"""An Ultralytics checkpoint as the adapters need it: the model, its names and its size."""
+"""An Ultralytics checkpoint as the adapters need it, and what those adapters share."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,3 +85,18 @@ class UltralyticsCheckpoint:
         """The size it was trained at (height, width): its own record, else its card's."""
         size = (self._content.get("train_args") or {}).get("imgsz") or self._card.input.get("imgsz", 640)
         return (size, size) if isinstance(size, int) else (int(size[0]), int(size[-1]))
+
+
+class UltralyticsAdapter:
+    """What the adapters of Ultralytics' networks have in common: a checkpoint and its names."""
+
+    def __init__(
+        self, card: Card, weights: Path, *, imgsz: tuple[int, int] | None = None, trust: bool = False
+    ) -> None:
+        self._checkpoint = UltralyticsCheckpoint(weights, card, trust=trust)
+        self._imgsz = imgsz
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Labels by class index."""
+        return self._checkpoint.names

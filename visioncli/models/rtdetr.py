@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from visioncli.models import Array, Batch, Network, Options
-from visioncli.models._checkpoint import UltralyticsCheckpoint
+from visioncli.models._checkpoint import UltralyticsAdapter
 from visioncli.models.geometry import sigmoid
 from visioncli.models.letterbox import Letterbox, stretch, whole_strides
 from visioncli.results import Detections, Floats, Image, Prediction
@@ -18,26 +17,14 @@ from visioncli.results import Detections, Floats, Image, Prediction
 if TYPE_CHECKING:
     import torch
 
-    from visioncli.registry.cards import Card
 
 STRIDE = 32
 
 
-class RtDetr:
+class RtDetr(UltralyticsAdapter):
     """An RT-DETR network; answers as `RTDETR(...).predict()` does. No use for `iou` and `agnostic_nms`."""
 
     task = "detect"
-
-    def __init__(
-        self, card: Card, weights: Path, *, imgsz: tuple[int, int] | None = None, trust: bool = False
-    ) -> None:
-        self._checkpoint = UltralyticsCheckpoint(weights, card, trust=trust)
-        self._imgsz = imgsz
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Labels by class index."""
-        return self._checkpoint.names
 
     @cached_property
     def size(self) -> tuple[int, int]:

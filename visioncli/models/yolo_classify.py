@@ -4,37 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from visioncli.models import Array, Batch, Network, Options
-from visioncli.models._checkpoint import UltralyticsCheckpoint
+from visioncli.models._checkpoint import UltralyticsAdapter
 from visioncli.models.geometry import resize_and_crop, softmax, top_k
 from visioncli.results import Image, Prediction
 
 if TYPE_CHECKING:
     import torch
 
-    from visioncli.registry.cards import Card
 
-
-class YoloClassifier:
+class YoloClassifier(UltralyticsAdapter):
     """A YOLO classification network; answers as `YOLO(...).predict()` does."""
 
     task = "classify"
-
-    def __init__(
-        self, card: Card, weights: Path, *, imgsz: tuple[int, int] | None = None, trust: bool = False
-    ) -> None:
-        self._checkpoint = UltralyticsCheckpoint(weights, card, trust=trust)
-        self._imgsz = imgsz
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Labels by class index."""
-        return self._checkpoint.names
 
     @cached_property
     def size(self) -> tuple[int, int]:

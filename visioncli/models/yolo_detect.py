@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from visioncli.models import Array, Batch, Network, Options
-from visioncli.models._checkpoint import UltralyticsCheckpoint
+from visioncli.models._checkpoint import UltralyticsAdapter
 from visioncli.models.geometry import sigmoid
 from visioncli.models.letterbox import Letterbox, letterbox, whole_strides
 from visioncli.models.nms import nms
@@ -19,28 +18,16 @@ from visioncli.results import Detections, Floats, Image, Ints, Prediction
 if TYPE_CHECKING:
     import torch
 
-    from visioncli.registry.cards import Card
 
 IOU = 0.7  # the library's default for predict
 MAX_CANDIDATES = 30_000  # the library's `max_nms`
 CLASS_OFFSET = 7680  # px by which the library moves classes apart before NMS (`max_wh`)
 
 
-class YoloDetector:
+class YoloDetector(UltralyticsAdapter):
     """A YOLO detection network; answers as `YOLO(...).predict(rect=True)` does for one picture at a time."""
 
     task = "detect"
-
-    def __init__(
-        self, card: Card, weights: Path, *, imgsz: tuple[int, int] | None = None, trust: bool = False
-    ) -> None:
-        self._checkpoint = UltralyticsCheckpoint(weights, card, trust=trust)
-        self._imgsz = imgsz
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Labels by class index."""
-        return self._checkpoint.names
 
     @cached_property
     def stride(self) -> int:
