@@ -93,3 +93,4 @@ def test_a_pass_uses_each_photograph_once(packed: Path) -> None:
     source = Source(packed)
     rows = [i for _, rows in make(packed, 0, 1).plan(source, 0) for i in rows]
     assert len(rows) == len(set(rows)) == 12
+    assert sorted(source.rows(2)) == sorted([*range(12)] * 2)  # all of them are labelled completely

@@ -47,6 +47,7 @@ class Recipe:
     stretch: float = 0.15
     colour: float = 0.4
     keep: float = 0.3  # a cut object stays a label while this share of its box is left
+    repeat: int = 1  # how often a pass shows the photographs that people labelled completely
 
 
 class Source:
@@ -62,6 +63,11 @@ class Source:
 
     def __len__(self) -> int:
         return len(self.photos)
+
+    def rows(self, repeat: int) -> list[int]:
+        """The photographs of a pass, those with complete human labels `repeat` times."""
+        complete = [r["coverage"] == "all" for r in self.photos.records]
+        return [i for i, c in enumerate(complete) for _ in range(repeat if c else 1)]
 
     def aspect(self, i: int) -> float:
         """Width over height of photograph `i`."""
@@ -115,7 +121,7 @@ class Source:
     def sample(self, i: int, height: int, width: int, rng: np.random.Generator, recipe: Recipe) -> Sample:
         """A training picture around photograph `i`."""
         if rng.uniform() < recipe.mosaic:
-            others = rng.integers(0, len(self), 3).tolist()
+            others = rng.choice(self.rows(recipe.repeat), 3).tolist()
             s = self.mosaic([i, *others], height, width, rng, recipe)
         else:
             s = self.piece(i, height, width, rng, recipe)
@@ -211,7 +217,7 @@ class Batches(torch.utils.data.IterableDataset[Batch]):
         """One pass: the batches' shapes and photographs."""
         rng = np.random.default_rng((self.seed, 1, epoch))
         groups: dict[tuple[int, int], list[int]] = {}
-        for i in rng.permutation(len(source)).tolist():
+        for i in rng.permutation(source.rows(self.recipe.repeat)).tolist():
             groups.setdefault(shape_for(source.aspect(i), self.size), []).append(i)
         plan = [
             (shape, rows[start : start + self.batch])

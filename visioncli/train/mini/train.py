@@ -178,7 +178,7 @@ def batches(args: argparse.Namespace, step: int) -> Iterable[Batch]:
         step=step,
         steps=args.stop,
         seed=args.seed,
-        recipe=Recipe(mosaic=args.mosaic),
+        recipe=Recipe(mosaic=args.mosaic, repeat=args.repeat),
     )
     return DataLoader(
         data, batch_size=None, num_workers=args.workers, prefetch_factor=3 if args.workers else None
@@ -274,6 +274,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--fall", type=float, default=0.3, help="share of the steps over which the rate falls")
     p.add_argument("--decay", type=float, default=0.998, help="of the moving average")
     p.add_argument("--mosaic", type=float, default=0.4)
+    p.add_argument("--repeat", type=int, default=3, help="shows of completely labelled photographs a pass")
     p.add_argument("--mask-weight", type=float, default=1.5)
     p.add_argument("--answer-weight", type=float, default=1.0)
     p.add_argument("--seed", type=int, default=0)
@@ -288,7 +289,7 @@ def main() -> None:
     """Command line of this step."""
     args = parser().parse_args()
     torch.set_num_threads(args.threads)
-    photos = len(Source(args.folder))
+    photos = len(Source(args.folder).rows(args.repeat))
     args.steps = round(args.passes * photos / args.batch)
     args.stop = min(args.steps, round((args.until or args.passes) * photos / args.batch))
     train(args)
