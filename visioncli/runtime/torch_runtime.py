@@ -38,7 +38,9 @@ class TorchRuntime:
             stack.enter_context(torch.inference_mode())
             stack.enter_context(self._reduced())
             stack.enter_context(_no_tf32(self._device, self.precision))
-            tensors = [torch.from_numpy(a).to(self._device, non_blocking=True) for a in inputs]
+            # A frozen array, or one with odd strides, is copied: torch takes neither.
+            arrays = [np.require(a, requirements=["C", "W"]) for a in inputs]
+            tensors = [torch.from_numpy(a).to(self._device, non_blocking=True) for a in arrays]
             outputs = self._module(*tensors)
             return tuple(np.asarray((o.float() if o.is_floating_point() else o).cpu()) for o in outputs)
 
