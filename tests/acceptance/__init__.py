@@ -1,7 +1,7 @@
 """Every "Done when" that a machine can check, one line with its figure each: `python -m tests.acceptance`.
 
 A check is a function that takes a `World` and returns its figure, or raises: anything but `NotHereError`
-means that the bar is missed. An issue's checks live in one module or package, named in `ISSUES`; a check is one
+means that the bar is missed. An issue's checks live in one module or package, named in `ISSUES`; a check is a
 function there with `@check(number, what)` above it.
 """
 

@@ -56,26 +56,13 @@ def torchvision_detector(factory: str, world: World) -> str:
     """Two pictures through the library's own call and through ours, the same seeded weights in both."""
     import torch
 
-    from tests.parity import answering
-    from tests.parity.test_torchvision import Pair
-    from visioncli.models import Options
+    from tests.parity.answering import read_pictures
+    from tests.parity.test_torchvision import Pair, pair_parity
 
     torch.set_num_threads(2)
-    pictures = answering.read_pictures(world.data / "coco" / "images", 2)
+    pictures = read_pictures(world.data / "coco" / "images", 2)
     pair = Pair(factory, None, pictures, world.folder(f"seeded {factory}"))
-    count, boxes, scores = 0, 0.0, 0.0
-    for picture in pictures:
-        everything = pair.theirs(picture, Options(conf=0.05, max_det=1000))
-        options = Options(conf=answering.clear_threshold(everything.scores, 0.25), max_det=1000)
-        theirs = pair.theirs(picture, options)
-        answering.assert_answers(theirs.scores, theirs.classes)
-        difference = answering.compare(pair.ours([picture], options)[0], theirs)
-        count, boxes, scores = (
-            count + len(theirs),
-            max(boxes, difference.boxes),
-            max(scores, difference.scores),
-        )
-    return apart(count, boxes, scores)
+    return apart(*pair_parity(pair, pictures))
 
 
 @check("11.2", "top-5 of MobileNetV2 as torchvision's own call")
@@ -87,6 +74,7 @@ def mobilenet(world: World) -> str:
     from tests.acceptance.spine.quality import labels
     from visioncli import load
 
+    torch.set_num_threads(1)  # a small network: threads would wait for each other
     path = world.weights / "mobilenet_v2.pth"
     model = torchvision.models.mobilenet_v2().eval()
     model.load_state_dict(torch.load(path, weights_only=True))

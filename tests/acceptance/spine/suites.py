@@ -17,7 +17,8 @@ SUITES = {
         "tests/cli/test_inputs.py", "tests/cli/test_stdout.py", "tests/cli/test_exit_codes.py",
         "tests/cli/test_interrupt.py", "tests/media/test_sources.py",
     ),
-    "trust": ("tests/trust", "tests/registry/test_checkpoints.py", "tests/registry/test_pickles.py", "tests/registry/test_download.py"),
+    "trust": ("tests/trust", "tests/registry/test_checkpoints.py", "tests/registry/test_pickles.py",
+              "tests/registry/test_download.py"),
     "batches": ("tests/test_one_answer.py",),
 }  # fmt: skip
 
