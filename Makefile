@@ -1,5 +1,6 @@
 # `make demo` and `make test` do all the set-up. VENV=path reuses an environment; VISION_SHARED points at the
-# real weights and media (see docs/architecture.md); PYTHON is what makes the environment.
+# real weights and media (see CONTRIBUTING.md); PYTHON is what makes the environment; ARGS goes to bench and
+# acceptance (make acceptance ARGS='--only 11.4').
 PYTHON ?= python3
 VENV ?= .venv
 VISION_SHARED ?= $(abspath ../shared)
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WEIGHTS := build/weights
 
-.PHONY: help setup demo test lint weights bench acceptance clean
+.PHONY: help setup demo test slow lint weights bench acceptance clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -30,16 +31,19 @@ demo: $(STAMP)  ## a tour on sample_media (real weights where they are to be had
 test: $(STAMP)  ## the quick tests
 	@$(BIN)/python -m pytest -q -m 'not slow'
 
+slow: $(STAMP)  ## the slow tests
+	@$(BIN)/python -m pytest -q -m slow
+
 lint: $(STAMP)  ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict visioncli
 
 bench: $(STAMP)  ## speed beside the usual tools, as ratios
-	@$(BIN)/python tests/bench/bench.py
+	@$(BIN)/python tests/bench/bench.py $(ARGS)
 
 acceptance: $(STAMP)  ## every "Done when" that can be automated, one line with its figure each
-	@$(BIN)/python -m tests.acceptance
+	@$(BIN)/python -m tests.acceptance $(ARGS)
 
 clean:  ## build products, not the environment
 	rm -rf build dist vision-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

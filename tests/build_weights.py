@@ -26,7 +26,9 @@ def build(target: Path, quiet: bool = False, only: Collection[str] | None = None
     """Build what is missing in `target` (of `only` these networks) and return it. FileNotFoundError without VISION_SHARED."""
     source = shared()
     if source is None:
-        raise FileNotFoundError("no real weights: set VISION_SHARED to the folder that holds weights/ and data/")
+        raise FileNotFoundError(
+            "no real weights: set VISION_SHARED to the folder that holds weights/ and data/"
+        )
     target.mkdir(parents=True, exist_ok=True)
     settings = target.parent / "ultralytics-settings"
     settings.mkdir(exist_ok=True)
