@@ -53,6 +53,8 @@ def test_all_done(command: Command) -> None:
         (["--precision", "int4"], "int4"),
         (["--runtime", "x"], "runtime"),
         (["--json", "--jsonl"], "stdout"),
+        (["--jsonl="], "no file"),
+        (["--csv", ""], "no file"),
         (["--config", "none.toml"], "none.toml"),
     ],
 )
@@ -70,6 +72,14 @@ def test_a_folder_taken_for_the_record(command: Command, tmp_path: Path) -> None
     run = command("detect", "--jsonl", ".")
     assert run.returncode == 2
     assert b"--jsonl - ." in run.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("models",)], ids=" ".join)
+def test_nothing_said(command: Command, arguments: tuple[str, ...]) -> None:
+    """The help, readable."""
+    run = command(*arguments)
+    assert (run.returncode, run.stdout) == (2, b"")
+    assert b"\nCommands:\n" in run.stderr
 
 
 def test_usage_of_the_top(command: Command) -> None:

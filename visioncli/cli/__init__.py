@@ -125,6 +125,9 @@ def _report(error: Exception) -> int:
         else:
             _say(str(error))
         return error.exit_code
+    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help, in many lines
+        sys.stderr.write(f"{error}\n")
+        return 2
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # the parser's own errors
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "vision"

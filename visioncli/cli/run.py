@@ -131,6 +131,8 @@ def _spare_media(outputs: Outputs) -> None:
     for option, name in (("--jsonl", outputs.jsonl), ("--csv", outputs.csv)):
         if name is None or name == "-":
             continue
+        if not name:
+            raise UsageError(f"{option} names no file", hint=f"{option} out{option.replace('--', '.')}")
         hint = f"to write to stdout and look at {name}: {option} - {name}"
         if Path(name).is_dir():
             raise UsageError(f"{option} {name}: a folder, not a file", hint=hint)
