@@ -11,7 +11,7 @@ from tests.acceptance import BIN, World, bar, check
 
 QUICK_SECONDS = 120
 BENCH_RUNS = 3
-# Which tests prove an item, as pytest takes them; a path that is gone is an error of pytest's, and so of the check.
+# Which tests prove an item, as pytest takes them; a path that is gone is an error of the check.
 SUITES = {
     "shell": (
         "tests/cli/test_inputs.py", "tests/cli/test_stdout.py", "tests/cli/test_exit_codes.py",
