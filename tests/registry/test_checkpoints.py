@@ -124,6 +124,21 @@ def test_the_real_class_has_no_name_a_pickle_can_spell(tmp_path: Path) -> None:
         stand_in({"activation": "1/0"})
 
 
+def test_what_others_granted_does_not_count(tmp_path: Path) -> None:
+    """Ultralytics' own loader grants its real classes to the whole process: ours stay stand-ins."""
+    import torch
+    from ultralytics.nn.tasks import DetectionModel
+
+    file = tmp_path / "odd.pt"
+    hostile_zip(b"\x80\x02cultralytics.nn.tasks\nDetectionModel\n.", file)
+    with torch.serialization.safe_globals([DetectionModel, os.system]):
+        before = set(torch.serialization.get_safe_globals())
+        stand_in = load(file)
+        assert set(torch.serialization.get_safe_globals()) == before
+    with pytest.raises(Exception, match="construct DetectionModel"):
+        stand_in({"activation": "1/0"})
+
+
 def test_duplicate_entries_are_all_looked_at(tmp_path: Path) -> None:
     """Readers differ in which of two entries of one name they take."""
     file = tmp_path / "two.pt"

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,7 @@ def load(path: Path, *, trust: bool = False) -> Any:
             return load_file(path)
         if trust:
             return _trusted(path)
-        granted = _allowed(path)
-        with _LOCK, torch.serialization.safe_globals(granted):
+        with _only(_allowed(path)):
             return torch.load(path, map_location="cpu", weights_only=True)
     except ModelError:
         raise
@@ -56,6 +56,23 @@ def load(path: Path, *, trust: bool = False) -> Any:
             f"{path}: not a checkpoint that can be loaded, or a damaged one ({_line(e)})",
             hint="compare its hash: vision models verify",
         ) from e
+
+
+@contextmanager
+def _only(granted: list[Any]) -> Iterator[None]:
+    """Let torch know these names and no others: what the process granted before (Ultralytics' own loader
+    grants its real classes for good) must not take the place of a stand-in."""
+    from torch import serialization
+
+    with _LOCK:
+        before = serialization.get_safe_globals()
+        serialization.clear_safe_globals()
+        try:
+            serialization.add_safe_globals(granted)
+            yield
+        finally:
+            serialization.clear_safe_globals()
+            serialization.add_safe_globals(before)
 
 
 def _line(e: Exception) -> str:
