@@ -137,6 +137,7 @@ def run(
         finally:
             stop.set()  # before anything is waited for: whoever still reads or waits gives up now
             ran.close()
+            jobs.close()
             pool.shutdown(wait=True, cancel_futures=True)
 
 
