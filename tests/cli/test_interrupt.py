@@ -121,6 +121,28 @@ def test_before_work(start: Start, tmp_path: Path, number: int, delay: float) ->
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.parametrize("more", [b"", f"{SAMPLES / 'dog.jpg'}\n".encode()], ids=["nothing", "a name"])
+@pytest.mark.slow
+def test_while_it_waits_for_a_list(weights: Path, tmp_path: Path, more: bytes) -> None:
+    """The writer of the list has stopped to write; Ctrl-C does not wait for it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "visioncli", "detect", "-", "--no-media", "--jsonl", "r.jsonl"],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=tmp_path,
+        env={**os.environ, "VISION_WEIGHTS": str(weights)},
+    )  # fmt: skip
+    assert process.stdin
+    assert process.stderr
+    process.stdin.write(more)
+    process.stdin.flush()
+    wait_for(tmp_path / "r.jsonl", 1 + len(more.splitlines()))
+    assert ending(process, signal.SIGINT) == (130, b"")
+    lines = check(tmp_path / "r.jsonl")
+    assert lines[-1]["interrupted"]
+    assert [line["type"] for line in lines].count("result") == len(more.splitlines())
+    process.stdin.close()
+    process.stderr.close()
+
+
 @pytest.mark.slow
 def test_twice(start: Start, tmp_path: Path) -> None:
     """A second Ctrl-C does not wait for the drain, and still removes what is unfinished."""

@@ -122,6 +122,7 @@ def test_closed_pipe_of_help(tmp_path: Path) -> None:
         assert (run.returncode, run.stderr) == (0, b"")
 
 
+@pytest.mark.slow
 def test_closed_streams(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No stdout, no stderr: told where it can be, and never a traceback."""
     monkeypatch.setenv("VISION_WEIGHTS", str(weights))
@@ -141,3 +142,8 @@ def test_closed_streams(weights: Path, tmp_path: Path, monkeypatch: pytest.Monke
     )
     assert run.returncode == 4
     assert run.stderr.decode().splitlines() == ["vision: stdout is closed"]
+    run = subprocess.run(
+        ["bash", "-c", f"{ask} detect - --no-media <&-"], cwd=tmp_path, capture_output=True, timeout=120
+    )
+    assert run.returncode == 3
+    assert run.stderr.decode().splitlines() == ["error: -: stdin is closed"]

@@ -266,7 +266,13 @@ class Found:
                 raise InputError(f"{source}: empty: no picture, no video, no list", kind="not_found")
 
     def _open_stdin(self) -> IO[bytes]:
-        return self._stdin if self._stdin is not None else sys.stdin.buffer
+        """Stdin below Python's buffer, whose lock a reader that waits would hold while the process ends."""
+        if self._stdin is not None:
+            return self._stdin
+        if sys.stdin is None:
+            raise InputError("-: stdin is closed", kind="unreadable")
+        raw: IO[bytes] = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+        return raw
 
 
 def _kind(media: sniff.Media | None, name: PurePath) -> tuple[Literal["picture", "video"] | None, bool]:
