@@ -23,10 +23,8 @@ STAGES: dict[str, list[Stage]] = {
 
 def predictor(weights: Path) -> Any:
     """The library's own model object."""
-    import torch
     from ultralytics import RTDETR, YOLO
 
-    torch.set_num_threads(2)  # its import asks for one
     return (RTDETR if "rtdetr" in weights.name else YOLO)(str(weights))
 
 
