@@ -82,6 +82,16 @@ def test_a_step_sees_the_same_wherever_the_run_began(packed: Path) -> None:
         assert all(torch.equal(p, q) for p, q in zip(a.boxes, b.boxes, strict=True))
 
 
+def test_parts_make_the_whole(packed: Path) -> None:
+    whole = next(iter(make(packed, 2, 3)))
+    for place in range(2):
+        part = make(packed, 2, 3)
+        part.part = slice(place, None, 2)
+        half = next(iter(part))
+        assert torch.equal(half.pictures, whole.pictures[place : place + 1])
+        assert torch.equal(half.crops, whole.crops[place : place + 1])
+
+
 def test_workers_do_not_change_the_order(packed: Path) -> None:
     alone = list(torch.utils.data.DataLoader(make(packed, 3, 8), batch_size=None))
     shared = list(torch.utils.data.DataLoader(make(packed, 3, 8), batch_size=None, num_workers=2))

@@ -1,6 +1,8 @@
 """Training: it learns, a resumed run is the run, what is exported is what was trained."""
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from visioncli.train.mini.train import Run, batches, parser, train
 
 def options(packed: Path, out: Path, **more: object) -> argparse.Namespace:
     args = parser().parse_args([])
-    args.folder, args.out, args.packages, args.workers, args.threads = packed, out, None, 0, 1
+    args.folder, args.out, args.scratch, args.workers, args.threads = packed, out, True, 0, 1
     args.size, args.batch, args.crops, args.warm, args.show, args.save_every = 96, 2, 1, 4, 2, 1e9
     args.steps, args.fall = 4, 0.0
     vars(args).update(more)
@@ -119,3 +121,33 @@ def test_it_learns_two_pictures(packed: Path, tmp_path: Path) -> None:
     batch = next(iter(batches(run.args, 0)))
     losses = [sum(run.train_step(batch).values()) for _ in range(60)]
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+
+
+@pytest.mark.slow
+def test_a_team_stops_together_and_goes_on(packed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "team"
+    command = [sys.executable, "-m", "visioncli.train.mini.train", "--folder", str(packed), "--out", str(out)]
+    command += [
+        "--size=96",
+        "--batch=2",
+        "--crops=2",
+        "--workers=0",
+        "--threads=1",
+        "--processes=2",
+        "--show=1",
+    ]
+    command += ["--scratch", "--passes=1000", "--show=1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("step 3/"):
+            break
+    process.terminate()
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and "stopped at step" in rest
+    step = torch.load(out / "last.pt", weights_only=True)["step"]
+    assert step >= 3
+    command += ["--until", str((step + 2) / 18)]  # a pass is twelve photographs, shown three times, in twos
+    again = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert again.returncode == 0 and f"from step {step}" in again.stdout
+    assert torch.load(out / "last.pt", weights_only=True)["step"] > step

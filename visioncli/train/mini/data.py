@@ -196,7 +196,10 @@ def shape_for(aspect: float, size: int) -> tuple[int, int]:
 
 
 class Batches(torch.utils.data.IterableDataset[Batch]):
-    """Batches from `step` on: each pass a new order, a batch's photographs of one orientation."""
+    """Batches from `step` on: each pass a new order, a batch's photographs of one orientation.
+
+    `part` of each batch is made here, for example every second place.
+    """
 
     def __init__(
         self,
@@ -209,8 +212,9 @@ class Batches(torch.utils.data.IterableDataset[Batch]):
         steps: int,
         seed: int,
         recipe: Recipe,
+        part: slice = slice(None),
     ) -> None:
-        self.folder, self.size, self.batch, self.crops = folder, size, batch, crops
+        self.folder, self.size, self.batch, self.crops, self.part = folder, size, batch, crops, part
         self.step, self.steps, self.seed, self.recipe = step, steps, seed, recipe
 
     def plan(self, source: Source, epoch: int) -> list[tuple[tuple[int, int], list[int]]]:
@@ -241,9 +245,15 @@ class Batches(torch.utils.data.IterableDataset[Batch]):
                 epoch = step // per_pass
                 plan = self.plan(source, epoch)
             shape, rows = plan[step % per_pass]
-            rng = np.random.default_rng((self.seed, 2, step))
-            samples = [source.sample(i, *shape, rng, self.recipe) for i in rows]
-            yield collate(samples, crops.draw(source, self.crops, rng, self.recipe) if crops else None)
+            samples = [
+                source.sample(rows[n], *shape, np.random.default_rng((self.seed, 2, step, n)), self.recipe)
+                for n in list(range(self.batch))[self.part]
+            ]
+            yield collate(samples, crops.draw(source, self._crops(step), self.recipe) if crops else None)
+
+    def _crops(self, step: int) -> list[np.random.Generator]:
+        places = list(range(self.crops))[self.part]
+        return [np.random.default_rng((self.seed, 3, step, n)) for n in places]
 
 
 def collate(samples: list[Sample], crops: tuple[Any, Any] | None) -> Batch:
@@ -267,10 +277,10 @@ class Crops:
         with np.load(folder / "answers.npz") as file:
             self.where, self.logits = file["where"], file["logits"]  # (P, K, 4) px, (P, K, 1000)
 
-    def draw(self, source: Source, count: int, rng: np.random.Generator, recipe: Recipe) -> tuple[Any, Any]:
-        """`count` crops, mirrored and coloured at random, and their logits."""
+    def draw(self, source: Source, places: list[np.random.Generator], recipe: Recipe) -> tuple[Any, Any]:
+        """A crop for each of `places`, mirrored and coloured at random, and their logits."""
         pictures, answers = [], []
-        for _ in range(count):
+        for rng in places:
             i, k = int(rng.integers(len(self.where))), int(rng.integers(self.where.shape[1]))
             picture = cut(source.photos[i], self.where[i, k])
             if rng.uniform() < 0.5:

@@ -27,7 +27,10 @@ from visioncli.train.mini.data import Batch, Batches, Recipe, Source
 from visioncli.train.mini.depthwise import depthwise
 from visioncli.train.mini.losses import answer_loss, detection_loss, mask_loss
 from visioncli.train.mini.start import fresh
+from visioncli.train.mini.team import Team
+from visioncli.train.mini.team import run as run_team
 
+ALONE = Team()
 PARTS = ("box", "cls", "dfl", "mask", "answer")
 
 
@@ -52,10 +55,14 @@ class Average:
 class Run:
     """Network, average and optimiser, and one step of training."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
+    def __init__(self, args: argparse.Namespace, team: Team = ALONE) -> None:
+        self.args, self.team, self.stopped = args, team, False
         self.device = torch.device(args.device)
-        self.net = fresh(args.packages, seed=args.seed).to(self.device).to(memory_format=torch.channels_last)
+        self.net = (
+            fresh(None if args.scratch else args.packages, seed=args.seed)
+            .to(self.device)
+            .to(memory_format=torch.channels_last)
+        )
         self.step = 0
         self.optimiser = torch.optim.AdamW(self._groups(), lr=args.lr, betas=(0.9, 0.99))
         self.average = Average(self.net, args.decay)
@@ -97,8 +104,8 @@ class Run:
         fall: int = max(1, round(self.args.fall * steps))
         return min(1.0, (self.step + 1) / warm, max(0.0, (steps - self.step) / fall))
 
-    def train_step(self, batch: Batch) -> dict[str, float]:
-        """One step; returns the parts of the loss."""
+    def train_step(self, batch: Batch, stop: bool = False) -> dict[str, float]:
+        """One step; returns the parts of the loss. `stop`, here or in the team, sets `stopped`."""
         args, device = self.args, self.device
         for group in self.optimiser.param_groups:
             group["lr"] = args.lr * group["share"] * self.rate()
@@ -121,9 +128,11 @@ class Run:
             raise FloatingPointError(f"step {self.step}: the loss is {loss.item()}")
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self.stopped = self.team.agree(self.net, stop)
         nn.utils.clip_grad_norm_(self.net.parameters(), args.clip)
         self.optimiser.step()
-        self.average.update(self.net, self.step)
+        if self.team.first:
+            self.average.update(self.net, self.step)
         self.step += 1
         return {k: float(v.detach()) for k, v in parts.items()}
 
@@ -168,8 +177,8 @@ def _pixels(x: Tensor, device: torch.device) -> Tensor:
     return (x / 255 - MEAN) / STD
 
 
-def batches(args: argparse.Namespace, step: int) -> Iterable[Batch]:
-    """The batches from `step` on, made in `--workers` other processes (0: here)."""
+def batches(args: argparse.Namespace, step: int, team: Team = ALONE) -> Iterable[Batch]:
+    """This member's part of the batches from `step` on, made in `--workers` other processes (0: here)."""
     data = Batches(
         args.folder,
         size=args.size,
@@ -179,6 +188,7 @@ def batches(args: argparse.Namespace, step: int) -> Iterable[Batch]:
         steps=args.stop,
         seed=args.seed,
         recipe=Recipe(mosaic=args.mosaic, repeat=args.repeat),
+        part=slice(team.rank, None, team.size),
     )
     return DataLoader(
         data, batch_size=None, num_workers=args.workers, prefetch_factor=3 if args.workers else None
@@ -203,61 +213,84 @@ def _log(path: Path, row: dict[str, Any]) -> None:
         writer.writerow(row)
 
 
-def train(args: argparse.Namespace) -> None:
+class Progress:
+    """Means of the losses and the speed, a line every `args.show` steps."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.since = self.now = time.monotonic()
+        self.sums, self.count, self.wait = dict.fromkeys(PARTS, 0.0), 0, 0.0
+
+    def waited(self) -> None:
+        """The next batch is here."""
+        self.wait += time.monotonic() - self.now
+
+    def take(self, step: int, parts: dict[str, float], last: bool) -> None:
+        """A step is done."""
+        self.count += 1
+        for k, v in parts.items():
+            self.sums[k] += v
+        self.now = time.monotonic()
+        if self.count < self.args.show and not last:
+            return
+        means = {k: v / self.count for k, v in self.sums.items()}
+        passed = self.now - self.since
+        speed = f"{self.count * self.args.batch / passed:.1f} pictures/s, {self.wait / passed:.0%} waiting"
+        line = " ".join(f"{k} {v:.3f}" for k, v in means.items())
+        print(f"step {step}/{self.args.steps} {line} | {speed}", flush=True)
+        _log(self.args.out / "loss.csv", {"step": step, **{k: round(v, 4) for k, v in means.items()}})
+        self.since = self.now
+        self.sums, self.count, self.wait = dict.fromkeys(PARTS, 0.0), 0, 0.0
+
+
+def train(args: argparse.Namespace, team: Team = ALONE) -> None:
     """Train until `args.stop`, SIGTERM or Ctrl-C; always leaves a checkpoint."""
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "last.pt"
-    run = Run(args)
+    run = Run(args, team)
     if checkpoint.exists():
         run.load(checkpoint)
-        print(f"going on from step {run.step}", flush=True)
     run.prepare()
+    if team.first:
+        print(f"from step {run.step} of {args.steps}", flush=True)
     stop: list[int] = []
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda number, _: stop.append(number))
-    saved = shown = time.monotonic()
-    sums, count, waited = dict.fromkeys(PARTS, 0.0), 0, 0.0
-    before = time.monotonic()
-    for batch in batches(args, run.step):
-        waited += time.monotonic() - before
-        for k, v in run.train_step(batch).items():
-            sums[k] += v
-        count += 1
-        now = time.monotonic()
-        if count == args.show or run.step == args.stop:
-            parts = " ".join(f"{k} {v / count:.3f}" for k, v in sums.items())
-            speed, wait = count * args.batch / (now - shown), waited / (now - shown)
-            print(
-                f"step {run.step}/{args.steps} {parts} | {speed:.1f} pictures/s, {wait:.0%} waiting",
-                flush=True,
-            )
-            _log(
-                args.out / "loss.csv", {"step": run.step, **{k: round(v / count, 4) for k, v in sums.items()}}
-            )
-            sums, count, waited, shown = dict.fromkeys(PARTS, 0.0), 0, 0.0, now
-        if now - saved > args.save_every or run.step == args.stop or stop:
+    progress = Progress(args)
+    saved = time.monotonic()
+    for batch in batches(args, run.step, team):
+        progress.waited()
+        parts = run.train_step(batch, bool(stop))
+        if not team.first:
+            if run.stopped:
+                return
+            continue
+        last = run.step == args.stop
+        progress.take(run.step, parts, last)
+        if last or run.stopped or time.monotonic() - saved > args.save_every:
             run.save(checkpoint)
             saved = time.monotonic()
-        if stop:
+        if run.stopped:
             print(f"stopped at step {run.step}", flush=True)
             return
-        if args.data and (run.step % args.check == 0 or run.step == args.stop):
+        if args.data and (last or run.step % args.check == 0):
             row = evaluate(run, args.data, args.check_size)
             print(f"step {run.step} " + " ".join(f"{k} {v:.3f}" for k, v in row.items()), flush=True)
             _log(args.out / "figures.csv", {"step": run.step, **{k: round(v, 4) for k, v in row.items()}})
-        before = time.monotonic()
 
 
 def parser() -> argparse.ArgumentParser:
     """The options of training, with the recipe's values."""
     p = argparse.ArgumentParser(description="train mini")
     p.add_argument("--folder", type=Path, default=Path("build/mini"), help="what the steps before wrote")
-    p.add_argument("--packages", type=Path, default=Path("build/mini/pkgs"))
+    p.add_argument("--packages", type=Path, default=Path("build/mini/pkgs"), help="of the start weights")
+    p.add_argument("--scratch", action="store_true", help="start from random numbers only")
     p.add_argument("--out", type=Path, default=Path("build/mini/run"))
     p.add_argument("--data", type=Path, help="evaluate on this folder of test data every --check steps")
     p.add_argument("--device", default="cpu")
-    p.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    p.add_argument("--workers", type=int, default=1)
+    p.add_argument("--processes", type=int, default=1, help="share each batch out (CPU)")
+    p.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of each process")
+    p.add_argument("--workers", type=int, default=1, help="processes of each that make pictures")
     p.add_argument("--passes", type=float, default=40, help="the whole run, for the learning rate")
     p.add_argument("--until", type=float, help="stop after so many passes of it")
     p.add_argument("--size", type=int, default=320, help="long side")
@@ -292,7 +325,7 @@ def main() -> None:
     photos = len(Source(args.folder).rows(args.repeat))
     args.steps = round(args.passes * photos / args.batch)
     args.stop = min(args.steps, round((args.until or args.passes) * photos / args.batch))
-    train(args)
+    run_team(args.processes, train, args)
 
 
 if __name__ == "__main__":
