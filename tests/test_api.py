@@ -20,7 +20,7 @@ SAMPLES = ROOT / "sample_media"
 
 @pytest.fixture(scope="module")
 def yolo(weights: Path) -> Model:
-    return load("yolo26n", weights_dir=weights)
+    return load("yolo26n", weights_dir=weights, imgsz=320)
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +201,7 @@ def test_load_refuses(weights: Path, tmp_path: Path) -> None:
         load(str(tmp_path / "noise.pt"))
 
 
+@pytest.mark.slow
 def test_several_models_and_threads(yolo: Model, weights: Path) -> None:
     """One model may be called from several threads, beside another."""
     other = load("yolo11n", weights_dir=weights, imgsz=320)

@@ -329,7 +329,7 @@ def test_stop_ends_a_long_run(yolo: Model) -> None:
 @pytest.mark.parametrize("batch", [2, 64])
 def test_a_video_that_lost_frames_to_stop_is_cut(batch: int) -> None:
     """Read to its end or not: without all its answers a video is not whole. One that has them is."""
-    for after in (1, 40, 59, 61):
+    for after in (1, 59):
         echo, stop = Echo(), threading.Event()
         answers: dict[int, int] = {}
         for event in run(find([str(SAMPLES / "people.mp4")] * 3), echo, echo, Settings(batch), stop=stop):

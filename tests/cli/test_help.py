@@ -62,7 +62,7 @@ def test_a_yolo_run_needs_no_torchvision(weights: Path, tmp_path: Path) -> None:
     assert "av" not in seen, "a picture needs no FFmpeg"
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [80, pytest.param(120, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("arguments", [(), ("detect",), ("classify",), ("models",)], ids=" ".join)
 def test_help(vision: Run, arguments: tuple[str, ...], width: int) -> None:
     run = vision(*arguments, "--help", env={"COLUMNS": str(width)})
@@ -75,7 +75,9 @@ def test_help(vision: Run, arguments: tuple[str, ...], width: int) -> None:
     assert vision(*arguments, "-h", env={"COLUMNS": str(width)}).stdout == run.stdout
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(
+    "shell", ["bash", *(pytest.param(s, marks=pytest.mark.slow) for s in ("zsh", "fish"))]
+)
 def test_completion(vision: Run, shell: str) -> None:
     run = vision("--show-completion", shell, env={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"})
     assert run.returncode == 0, run.stderr

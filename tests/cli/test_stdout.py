@@ -50,6 +50,7 @@ def test_formats_agree(command: Command) -> None:
     assert table[-1]["error"].startswith("not_found")
 
 
+@pytest.mark.slow
 def test_classify(command: Command) -> None:
     run = command("classify", SAMPLES / "cat.jpg", "--no-media", "-k", "3", "--model", "mobilenet_v2")
     assert run.returncode == 0, run.stderr

@@ -58,6 +58,7 @@ def at_terminal(weights: Path, tmp_path: Path) -> Callable[..., Shown]:
     return run
 
 
+@pytest.mark.slow
 def test_pipe_with_progress(at_terminal: Callable[..., Shown]) -> None:
     """Data into the pipe, progress on the terminal: neither in the other; and the progress goes away."""
     code, shown, data = at_terminal(

@@ -70,7 +70,8 @@ print(json.dumps(sorted(t.name for t in threading.enumerate() if t is not thread
 """
 
 
-@pytest.mark.parametrize("threads", [None, pytest.param("3", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", [None, "3"])
 def test_nothing_changed(
     watched: Callable[..., Watched], threads: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
