@@ -154,8 +154,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="one set of labels out of the human ones and the teachers'")
     parser.add_argument("--folder", type=Path, default=Path("build/mini"))
     parser.add_argument("--teachers", nargs="+", default=["yolo11n", "yolo26n", "yolov8n-seg"])
-    parser.add_argument("--sure", type=float, default=0.35)
-    parser.add_argument("--unsure", type=float, default=0.12)
+    parser.add_argument("--sure", type=float, default=0.25)
+    parser.add_argument("--unsure", type=float, default=0.05)
     args = parser.parse_args()
     print(build(args.folder, args.teachers, args.sure, args.unsure))
 

@@ -309,7 +309,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--mosaic", type=float, default=0.4)
     p.add_argument("--repeat", type=int, default=3, help="shows of completely labelled photographs a pass")
     p.add_argument("--mask-weight", type=float, default=1.5)
-    p.add_argument("--answer-weight", type=float, default=1.0)
+    p.add_argument("--answer-weight", type=float, default=4.0)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--show", type=int, default=20)
     p.add_argument("--check", type=int, default=250)
