@@ -23,7 +23,10 @@ def shared() -> Path | None:
 
 
 def build(target: Path, quiet: bool = False, only: Collection[str] | None = None) -> Path:
-    """Build what is missing in `target` (of `only` these networks) and return it. FileNotFoundError without VISION_SHARED."""
+    """Build what is missing in `target`, of these networks `only`, and return it.
+
+    FileNotFoundError without VISION_SHARED.
+    """
     source = shared()
     if source is None:
         raise FileNotFoundError(
