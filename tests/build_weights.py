@@ -2,7 +2,7 @@
 
     python tests/build_weights.py build/weights
 
-Prints one line a file; a file that is there already is left alone. Exits 3 where VISION_SHARED has no weights.
+Prints one line a file; a file that is there is left alone. Exits 3 where VISION_SHARED has no weights.
 """
 
 from __future__ import annotations
