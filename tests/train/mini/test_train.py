@@ -113,6 +113,28 @@ def test_held_stages_stay(packed: Path, tmp_path: Path) -> None:
     assert not any("running" in k for k in changed if k.startswith("body"))
 
 
+def test_options_may_change_from_run_to_run(packed: Path, tmp_path: Path) -> None:
+    Run(options(packed, tmp_path, body_lr=0.5)).save(tmp_path / "last.pt")
+    run = Run(options(packed, tmp_path, body_lr=0.1))
+    run.load(tmp_path / "last.pt")
+    assert {g["share"] for g in run.optimiser.param_groups} == {0.1, 1.0}
+
+
+def test_pull_moves_body_and_average_towards_the_start(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(options(packed, tmp_path))
+    start = {"body.stem.conv.weight": torch.ones(32, 3, 3, 3)}
+    monkeypatch.setattr("visioncli.train.mini.train.load_start", lambda folder: start)
+    before = run.net.body.stem.conv.weight.detach().clone()
+    neck = run.net.neck.lateral[0].conv.weight.detach().clone()
+    run.pull(0.25)
+    want = before * 0.75 + 0.25
+    torch.testing.assert_close(run.net.body.stem.conv.weight.detach(), want)
+    torch.testing.assert_close(run.average.state["body.stem.conv.weight"], want)
+    assert torch.equal(run.net.neck.lateral[0].conv.weight, neck)
+
+
 @pytest.mark.slow
 def test_it_learns_two_pictures(packed: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)

@@ -26,7 +26,7 @@ from visioncli.models.mini_net import MiniNet, Unit, folded_state
 from visioncli.train.mini.data import Batch, Batches, Recipe, Source
 from visioncli.train.mini.depthwise import depthwise
 from visioncli.train.mini.losses import answer_loss, detection_loss, mask_loss
-from visioncli.train.mini.start import fresh
+from visioncli.train.mini.start import fresh, load_start
 from visioncli.train.mini.team import Team
 from visioncli.train.mini.team import run as run_team
 
@@ -158,8 +158,19 @@ class Run:
         self.step = state["step"]
         self.net.load_state_dict(state["net"])
         self.average.state = state["average"]
+        settings = [{k: v for k, v in g.items() if k != "params"} for g in self.optimiser.param_groups]
         self.optimiser.load_state_dict(state["optimiser"])
+        for group, now in zip(self.optimiser.param_groups, settings, strict=True):
+            group.update(now)  # the options of this run, not of the one before
         torch.set_rng_state(state["rng"].cpu())
+
+    def pull(self, share: float) -> None:
+        """Move the body and ImageNet head `share` of the way back to the start weights (Wortsman et al. 2022)."""
+        start = load_start(self.args.packages)
+        for state in (self.net.state_dict(), self.average.state):
+            for name, value in start.items():
+                if value.is_floating_point():
+                    state[name].lerp_(value.to(state[name].device), share)
 
     def averaged(self) -> MiniNet:
         """The average as a folded network on the CPU, in evaluation mode."""
@@ -250,6 +261,8 @@ def train(args: argparse.Namespace, team: Team = ALONE) -> None:
     run = Run(args, team)
     if checkpoint.exists():
         run.load(checkpoint)
+    if args.pull:
+        run.pull(args.pull)
     run.prepare()
     if team.first:
         print(f"from step {run.step} of {args.steps}", flush=True)
@@ -300,7 +313,10 @@ def parser() -> argparse.ArgumentParser:
         "--hold", type=int, default=-1, help="leave the stem and this many stages as they are (-1: none)"
     )
     p.add_argument("--lr", type=float, default=1.5e-3)
-    p.add_argument("--body-lr", type=float, default=0.2, help="share of the rate for what was trained before")
+    p.add_argument(
+        "--body-lr", type=float, default=0.05, help="share of the rate for what was trained before"
+    )
+    p.add_argument("--pull", type=float, default=0.0, help="first move the body so far back to its start")
     p.add_argument("--weight-decay", type=float, default=0.02)
     p.add_argument("--clip", type=float, default=10.0)
     p.add_argument("--warm", type=int, default=200, help="steps")
