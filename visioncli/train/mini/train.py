@@ -165,7 +165,7 @@ class Run:
         torch.set_rng_state(state["rng"].cpu())
 
     def pull(self, share: float) -> None:
-        """Move the body and ImageNet head `share` of the way back to the start weights (Wortsman et al. 2022)."""
+        """Move body and ImageNet head `share` of the way back to their start (Wortsman et al. 2022)."""
         start = load_start(self.args.packages)
         for state in (self.net.state_dict(), self.average.state):
             for name, value in start.items():
