@@ -195,7 +195,7 @@ class Echo:
         self.at_run: Callable[[], None] = lambda: None
         self.at_finish: Callable[[], None] = lambda: None
         self.batches: list[int] = []
-        self.device, self.precision = "cpu", "fp32"
+        self.device, self.precision, self.batch, self.parallel = "cpu", "fp32", 2, 2
 
     def prepare(self, images: Sequence[np.ndarray]) -> Batch:
         self.at_prepare()
@@ -204,6 +204,9 @@ class Echo:
 
     def network(self) -> Network:
         raise NotImplementedError
+
+    def share(self) -> None:
+        pass
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         self.at_run()

@@ -162,7 +162,7 @@ class Model:
         self,
         source: str | Path,
         *,
-        batch: int = 8,
+        batch: int | None = None,
         stride: int = 1,
         start: float | None = None,
         end: float | None = None,
@@ -176,7 +176,7 @@ class Model:
         """
         from visioncli.media.sources import find
 
-        settings = Settings(batch, self.options(**options), stride, start, end)
+        settings = Settings(batch or self.runtime.batch, self.options(**options), stride, start, end)
         events = run(find([str(source)]), self.adapter, self.runtime, settings, stop=threading.Event())
         with closing(events) as open_events:
             for event in open_events:

@@ -11,6 +11,7 @@ reaches the caller with the name of the input it happened at.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -230,48 +231,93 @@ def _infer(
     waiting: dict[object, list[tuple[int, _Job]]] = {}  # the shape that has waited longest comes first
     since: dict[object, int] = {}  # how many bytes had passed when a shape began to wait
     passed = 0
-
-    def flush(shape: object) -> _Ran:
-        group = waiting.pop(shape)
-        since.pop(shape)
-        batch = Batch.join([job.batch for _, job in group])
-        with profile.stage("network", len(group)), _named(group[0][1].input, group[0][1].frame):
-            outputs = runtime(batch.inputs)
-        return _Ran(group, batch, outputs)
-
     place = -1
-    for item in jobs:
-        if isinstance(item, _Idle):  # a slow source: what waits is not kept waiting for a full batch
-            if waiting and not stop.is_set():
-                yield flush(next(iter(waiting)))
-            continue
-        place += 1
-        if isinstance(item, Future) and stop.is_set():
-            yield _Place(place, _dropped(item))
-        elif isinstance(item, Future):
-            try:
-                job = item.result()
-            except InputError as error:
-                yield _Place(place, _failure(error))
+    with _Lanes(runtime, profile) as lanes:
+
+        def go(shape: object, *, alone: bool = False) -> Iterator[_Ran]:
+            since.pop(shape)
+            yield from lanes.go(waiting.pop(shape), alone=alone)
+
+        for item in jobs:
+            if isinstance(item, _Idle):  # a slow source: what waits is not kept waiting for a full batch
+                if waiting and not stop.is_set():
+                    yield from go(next(iter(waiting)), alone=True)
+                yield from lanes.done()
+                continue
+            place += 1
+            if isinstance(item, Future) and stop.is_set():
+                yield _Place(place, _dropped(item))
+            elif isinstance(item, Future):
+                try:
+                    job = item.result()
+                except InputError as error:
+                    yield _Place(place, _failure(error))
+                else:
+                    shape = job.batch.shape
+                    since.setdefault(shape, passed)
+                    group = waiting.setdefault(shape, [])
+                    group.append((place, job))
+                    passed += job.bytes
+                    if len(group) >= size or job.live:
+                        yield from go(shape, alone=job.live)
             else:
-                shape = job.batch.shape
-                since.setdefault(shape, passed)
-                group = waiting.setdefault(shape, [])
-                group.append((place, job))
-                passed += job.bytes
-                if len(group) >= size or job.live:
-                    yield flush(shape)
+                yield _Place(place, item)
+            if waiting:
+                oldest = next(iter(waiting))
+                if place - waiting[oldest][0][0] >= 4 * size or passed - since[oldest] > MOST_HELD:
+                    yield from go(oldest)
+        for left in list(waiting):
+            if stop.is_set():
+                yield from (_Place(place, _Dropped(job.input)) for place, job in waiting.pop(left))
+            else:
+                yield from go(left, alone=len(waiting) == 1)
+        yield from lanes.over(0)
+
+
+class _Lanes:
+    """Runs batches: several beside each other, each on its share of the cores, given back in order.
+
+    Threads that share one batch wait for each other after every layer, and for a core that the encoder has
+    just taken. Two lanes of a thread each, in batches of 2, took 13.0 s and 0.96 GB for 302 frames of 720p,
+    where two threads on one batch of 8 took 13.8 s and 1.21 GB.
+    """
+
+    def __init__(self, runtime: Runtime, profile: Profile) -> None:
+        self._runtime, self._profile = runtime, profile
+        self._pool = ThreadPoolExecutor(runtime.parallel, "network", initializer=runtime.share)
+        self._running: deque[Future[_Ran]] = deque()
+
+    def __enter__(self) -> _Lanes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def go(self, group: list[tuple[int, _Job]], *, alone: bool) -> Iterator[_Ran]:
+        """Start a batch, and give back what must be finished first. `alone`: on all cores if none is busy."""
+        if alone and not self._running:
+            yield self._run(group)
         else:
-            yield _Place(place, item)
-        if waiting:
-            oldest = next(iter(waiting))
-            if place - waiting[oldest][0][0] >= 4 * size or passed - since[oldest] > MOST_HELD:
-                yield flush(oldest)
-    for left in list(waiting):
-        if stop.is_set():
-            yield from (_Place(place, _Dropped(job.input)) for place, job in waiting.pop(left))
-        else:
-            yield flush(left)
+            self._running.append(self._pool.submit(self._run, group))
+            yield from self.over(self._runtime.parallel)
+
+    def over(self, most: int) -> Iterator[_Ran]:
+        """Wait for the oldest while more than `most` are under way."""
+        while len(self._running) > most:
+            yield self._running.popleft().result()
+
+    def done(self) -> Iterator[_Ran]:
+        """What is finished, without waiting."""
+        while self._running and self._running[0].done():
+            yield self._running.popleft().result()
+
+    def _run(self, group: list[tuple[int, _Job]]) -> _Ran:
+        batch = Batch.join([job.batch for _, job in group])
+        for _, job in group:
+            job.batch = Batch((), ())  # its copy is in the joined one
+        with self._profile.stage("network", len(group)), _named(group[0][1].input, group[0][1].frame):
+            outputs = self._runtime(batch.inputs)
+        return _Ran(group, batch, outputs)
 
 
 def _dropped(job: Future[_Job]) -> _Dropped | None:

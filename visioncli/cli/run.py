@@ -46,7 +46,7 @@ def run(
     """Run a command to its end. Raises typer.Exit with 3, 130 or 143 where it did not all go well."""
     terminal = Terminal(quiet=outputs.quiet, verbose=outputs.verbose)
     profile = Profile()
-    size(network.imgsz), batch_size(network.batch, "cpu")  # say now, not after loading, what makes no sense
+    size(network.imgsz), batch_size(network.batch, 1)  # say now, not after loading, what makes no sense
     with Interrupt() as interrupt, ExitStack() as stack:
         _spare_media(outputs)
         found = _find(task, inputs, network.offline)
@@ -249,7 +249,7 @@ def _settings(
 
     start, end = span
     return Settings(
-        batch=batch_size(network.batch, model.runtime.device),
+        batch=batch_size(network.batch, model.runtime.batch),
         options=model.options(**answers),
         stride=inputs.stride,
         start=start,
@@ -411,7 +411,7 @@ class _VideoLane:
                 sink.write(event.frame, event.result)
 
         self._sink = sink
-        self._lane: Behind[Answer] = Behind(write, 8, name="encode")
+        self._lane: Behind[Answer] = Behind(write, 2, name="encode")
 
     def put(self, event: Answer) -> None:
         """The next frame."""

@@ -11,7 +11,8 @@ and a compiled network has no shape of picture baked in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -286,3 +287,22 @@ def folded_state(net: MiniNet) -> dict[str, Tensor]:
         if isinstance(module, Unit) and module.norm is not None:
             state[f"{name}.conv.weight"], state[f"{name}.conv.bias"] = (t.detach() for t in module.fold())
     return state
+
+
+def load_state(state: Mapping[str, Tensor], tasks: Sequence[str] = TASKS) -> MiniNet:
+    """The folded network for `tasks`, fp32, evaluation mode, from a whole state with norms or without."""
+    state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    if any(".norm." in k for k in state):
+        whole = MiniNet(folded=False)
+        whole.load_state_dict(state)
+        state = folded_state(whole)
+    net = MiniNet(tasks)
+    net.load_state_dict({k: state[k] for k in net.state_dict()})
+    return net.eval()
+
+
+def load_mini(path: Path, tasks: Sequence[str] = TASKS) -> MiniNet:
+    """The network in a file that `visioncli.train.mini.export` wrote."""
+    from safetensors.torch import load_file
+
+    return load_state(load_file(path), tasks)

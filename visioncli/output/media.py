@@ -89,11 +89,12 @@ class MediaSink:
         named: bool = False,
         force: bool = False,
         style: Style | None = None,
-        threads: int = 2,
+        threads: int | None = None,
         warn: Warn | None = None,
     ) -> None:
         self._style = style or Style()
-        self._threads = threads
+        # Half of the cores: the other half computes. A second thread on two cores cost memory and gave no time.
+        self._threads = threads or max((os.cpu_count() or 2) // 2, 1)
         self._warn = warn or (lambda message: None)
         self._media = _Names(out, must_be_new=named and not force) if out is not None else None
         self._crops = _Names(crops, must_be_new=False) if crops is not None else None

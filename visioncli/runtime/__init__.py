@@ -13,13 +13,22 @@ RUNTIMES = ("auto", "torch")
 
 
 class Runtime(Protocol):
-    """A network made ready on a device. `device` and `precision` say what was chosen."""
+    """A network made ready on a device. `device` and `precision` say what was chosen.
+
+    `batch` is the size of batch that suits it, `parallel` how many of them it likes to run at once, each in a
+    thread that has called `share()`.
+    """
 
     device: str
     precision: str
+    batch: int
+    parallel: int
 
     def __call__(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """Run one batch."""
+
+    def share(self) -> None:
+        """From now on the calling thread takes only its share of the cores."""
 
 
 def make(

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from visioncli.models.mini_net import MiniNet, Unit, folded_state
-from visioncli.train.mini.evaluate import load
+from visioncli.models.mini_net import MiniNet, Unit, folded_state, load_mini
 from visioncli.train.mini.export import LIMIT, export
 from visioncli.train.mini.start import fresh
 from visioncli.train.mini.train import Run, batches, parser, train
@@ -83,12 +82,21 @@ def test_export_is_the_average(packed: Path, tmp_path: Path) -> None:
     run.prepare()
     run.train_step(next(iter(batches(run.args, 0))))
     run.save(tmp_path / "last.pt")
-    size = export(tmp_path / "last.pt", tmp_path / "mini.safetensors")
-    assert size == (tmp_path / "mini.safetensors").stat().st_size <= LIMIT
     x = torch.rand(1, 3, 64, 64)
-    with torch.inference_mode():
-        for a, b in zip(run.averaged()(x), load(tmp_path / "mini.safetensors")(x), strict=True):
-            assert float((a - b).abs().max()) < 0.02 * float(a.abs().max()) + 0.02
+    for norms in (False, True):
+        size = export(tmp_path / "last.pt", tmp_path / "mini.safetensors", norms=norms)
+        assert size == (tmp_path / "mini.safetensors").stat().st_size <= LIMIT
+        with torch.inference_mode():
+            for a, b in zip(run.averaged()(x), load_mini(tmp_path / "mini.safetensors")(x), strict=True):
+                assert float((a - b).abs().max()) < 0.02 * float(a.abs().max()) + 0.02
+    again = Run(options(packed, tmp_path))
+    again.begin(tmp_path / "mini.safetensors")  # the one with norms
+    for name, value in run.average.state.items():
+        torch.testing.assert_close(again.net.state_dict()[name], value, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(again.average.state[name], value, rtol=1e-3, atol=1e-3)
+    export(tmp_path / "last.pt", tmp_path / "folded.safetensors")
+    with pytest.raises(ValueError, match="norms"):
+        again.begin(tmp_path / "folded.safetensors")
 
 
 def test_export_refuses_what_half_precision_cannot_hold(packed: Path, tmp_path: Path) -> None:

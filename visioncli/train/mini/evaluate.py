@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from visioncli.models.mini_net import BINS, STRIDES, TASKS, MiniNet
+from visioncli.models.mini_net import BINS, STRIDES, TASKS, MiniNet, load_mini
 from visioncli.results import Image as Pixels
 
 # what a small detector should do everywhere (coco/ has all but the cow), and the big things of a room
@@ -209,15 +209,6 @@ def figures(net: MiniNet, data: Path, size: int, tasks: tuple[str, ...] = TASKS)
     return out
 
 
-def load(path: Path) -> MiniNet:
-    """A shipped network in fp32, all tasks."""
-    from safetensors.torch import load_file
-
-    net = MiniNet()
-    net.load_state_dict({k: v.float() for k, v in load_file(path).items()})
-    return net.eval().to(memory_format=torch.channels_last)
-
-
 def main() -> None:
     """Command line of the figures."""
     parser = argparse.ArgumentParser(description="figures of mini on data/")
@@ -225,7 +216,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--size", type=int, default=320, help="long side for boxes and masks")
     args = parser.parse_args()
-    result = figures(load(args.weights), args.data, args.size)
+    result = figures(load_mini(args.weights).to(memory_format=torch.channels_last), args.data, args.size)
     for name, value in result.pop("by_class").items():
         print(f"{name:16} {value:.3f}")
     print(json.dumps({k: round(v, 4) for k, v in result.items()}))

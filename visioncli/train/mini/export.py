@@ -16,12 +16,15 @@ from visioncli.models.mini_net import MiniNet, folded_state
 LIMIT = 12_000_000  # bytes
 
 
-def export(checkpoint: Path, out: Path) -> int:
+def export(checkpoint: Path, out: Path, *, norms: bool = False) -> int:
     """Write `out` from a training checkpoint, in one piece; returns its size in bytes."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    net = MiniNet(folded=False)
-    net.load_state_dict(state["average"])
-    tensors = {k: v.half().contiguous() for k, v in folded_state(net).items()}
+    whole = state["average"]
+    if not norms:
+        net = MiniNet(folded=False)
+        net.load_state_dict(whole)
+        whole = folded_state(net)
+    tensors = {k: v.contiguous() if ".norm." in k else v.half().contiguous() for k, v in whole.items()}
     bad = [k for k, v in tensors.items() if not torch.isfinite(v).all()]
     if bad:
         raise ValueError(f"{checkpoint}: not finite in half precision: {', '.join(bad)}")
@@ -41,8 +44,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="write the file that ships")
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--norms", action="store_true", help="keep the norms, to train on from it")
     args = parser.parse_args()
-    print(f"{args.out}: {export(args.checkpoint, args.out):,} bytes")
+    print(f"{args.out}: {export(args.checkpoint, args.out, norms=args.norms):,} bytes")
 
 
 if __name__ == "__main__":

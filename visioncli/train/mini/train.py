@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from visioncli.models.mini_net import MiniNet, Unit, folded_state
+from visioncli.models.mini_net import MiniNet, Unit, load_state
 from visioncli.train.mini.data import Batch, Batches, Recipe, Source
 from visioncli.train.mini.depthwise import depthwise
 from visioncli.train.mini.losses import answer_loss, detection_loss, mask_loss
@@ -164,6 +165,15 @@ class Run:
             group.update(now)  # the options of this run, not of the one before
         torch.set_rng_state(state["rng"].cpu())
 
+    def begin(self, path: Path) -> None:
+        """Start from an export that kept its norms."""
+        state = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
+        for target in (self.net.state_dict(), self.average.state):
+            if target.keys() != state.keys():
+                raise ValueError(f"{path}: not an export with norms (export --norms)")
+            for name, value in state.items():
+                target[name].copy_(value)
+
     def pull(self, share: float) -> None:
         """Move body and ImageNet head `share` of the way back to their start (Wortsman et al. 2022)."""
         start = load_start(self.args.packages)
@@ -174,11 +184,8 @@ class Run:
 
     def averaged(self) -> MiniNet:
         """The average as a folded network on the CPU, in evaluation mode."""
-        full = MiniNet(folded=False)
-        full.load_state_dict({k: v.cpu() for k, v in self.average.state.items()})
-        net = MiniNet()
-        net.load_state_dict(folded_state(full))
-        return net.eval().to(memory_format=torch.channels_last)
+        net = load_state({k: v.cpu() for k, v in self.average.state.items()})
+        return net.to(memory_format=torch.channels_last)
 
 
 def _pixels(x: Tensor, device: torch.device) -> Tensor:
@@ -261,6 +268,8 @@ def train(args: argparse.Namespace, team: Team = ALONE) -> None:
     run = Run(args, team)
     if checkpoint.exists():
         run.load(checkpoint)
+    elif args.begin:
+        run.begin(args.begin)
     if args.pull:
         run.pull(args.pull)
     run.prepare()
@@ -297,6 +306,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description="train mini")
     p.add_argument("--folder", type=Path, default=Path("build/mini"), help="what the steps before wrote")
     p.add_argument("--packages", type=Path, default=Path("build/mini/pkgs"), help="of the start weights")
+    p.add_argument("--begin", type=Path, help="begin with an export that kept its norms")
     p.add_argument("--scratch", action="store_true", help="start from random numbers only")
     p.add_argument("--out", type=Path, default=Path("build/mini/run"))
     p.add_argument("--data", type=Path, help="evaluate on this folder of test data every --check steps")
