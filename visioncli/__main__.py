@@ -1,5 +1,5 @@
 """`python -m visioncli` is `vision`."""
 
-from visioncli.cli import main
+from visioncli.cli import console
 
-main()
+console()

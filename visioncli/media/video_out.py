@@ -31,8 +31,8 @@ Warn = Callable[[str], None]
 
 _CRF = 23
 _PRESET = "veryfast"
-# Labels and boxes that move cost more than the picture beneath. These two spend less on what flickers: a clip of
-# many people came to 1.93 times its input's size instead of 2.21, in the same time.
+# Labels and boxes that move cost more than the picture beneath. These two spend less on what flickers: a clip
+# of many people came to 1.93 times its input's size instead of 2.21, in the same time.
 _X264 = "aq-mode=3:qcomp=0.5"
 _CLOCK = 90_000  # ticks a second where the input's own time base does not suit MP4
 _HD = 720  # from this height on players expect BT.709, below it BT.601

@@ -93,7 +93,7 @@ class MediaSink:
         warn: Warn | None = None,
     ) -> None:
         self._style = style or Style()
-        # Half of the cores: the other half computes. A second thread on two cores cost memory and gave no time.
+        # Half of the cores: the other half computes. A second thread on two cores cost memory, gave no time.
         self._threads = threads or max((os.cpu_count() or 2) // 2, 1)
         self._warn = warn or (lambda message: None)
         self._media = _Names(out, must_be_new=named and not force) if out is not None else None
