@@ -31,6 +31,7 @@ def export(checkpoint: Path, out: Path, *, norms: bool = False) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(out.name + ".part")
     save_file(tensors, temporary, {"network": "mini", "step": str(state["step"])})
+    temporary.chmod(0o644)
     size = temporary.stat().st_size
     if size > LIMIT:
         temporary.unlink()
