@@ -16,7 +16,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,6 +27,18 @@ from tests.build_weights import build, shared  # noqa: E402
 
 MODEL = "yolo26n"
 BIN = Path(sys.executable).parent
+
+
+# A process's peak memory begins with what the one that forked it held: so a small one does.
+LAUNCHER = """
+import json, os, subprocess, sys, time
+began = time.perf_counter()
+process = subprocess.Popen(sys.argv[2:])
+_, status, usage = os.wait4(process.pid, 0)
+figures = time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+with open(sys.argv[1], "w") as file:
+    json.dump((*figures, os.waitstatus_to_exitcode(status)), file)
+"""
 
 
 @dataclass(frozen=True)
@@ -128,20 +139,18 @@ def quiet_peer(folder: Path) -> dict[str, str]:
 
 def measure(command: list[object], environment: dict[str, str]) -> Run:
     """Run a process to its end. RuntimeError with its last words where it fails."""
-    with tempfile.TemporaryFile() as words:
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            [str(c) for c in command], stdin=subprocess.DEVNULL, stdout=words, stderr=words, env=environment
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
+    with tempfile.TemporaryFile() as words, tempfile.NamedTemporaryFile("r") as figures:
+        subprocess.run(
+            [sys.executable, "-I", "-S", "-c", LAUNCHER, figures.name, *map(str, command)],
+            stdin=subprocess.DEVNULL, stdout=words, stderr=words, env=environment, check=True,
+        )  # fmt: skip
+        seconds, cpu, peak, code = json.load(figures)
+        if code:
             words.seek(0)
             last = words.read().decode("utf-8", "replace")[-800:]
-            raise RuntimeError(f"{Path(str(command[0])).name} ended with {process.returncode}: {last}")
+            raise RuntimeError(f"{Path(str(command[0])).name} ended with {code}: {last}")
     unit = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kilobytes elsewhere
-    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit)
+    return Run(seconds, cpu, peak / unit)
 
 
 def table(results: list[Contest]) -> str:
