@@ -16,7 +16,7 @@ _SHARING = threading.Lock()
 MOST_LANES = 4  # batches at once on a CPU: each needs its own activations
 # YOLO26n on 720p video, two lanes on two cores: batches of 1, 2, 4 and 8 took 13.9, 13.1, 12.7 and 13.6 s
 # with 0.90, 0.96, 1.17 and 1.44 GB.
-CPU_BATCH, GPU_BATCH = 2, 16
+CPU_BATCH, GPU_BATCH = 1, 16
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
