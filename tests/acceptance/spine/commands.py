@@ -66,7 +66,7 @@ def exit_5(world: World) -> str:
     return "exit 5, one line: file, places, address, pull, how to go without"
 
 
-@check("11.7", "start-up")
+@check("11.7", "start-up", timed=True)
 def start_up(world: World) -> str:
     medians = {}
     for line in ("--help", "models list"):

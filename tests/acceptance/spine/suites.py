@@ -50,12 +50,12 @@ for number, title, suite in (
     check(number, title)(functools.partial(tests, suite))
 
 
-@check("11.9", "the video beside yolo predict")
+@check("11.9", "the video beside yolo predict", timed=True)
 def video_speed(world: World) -> str:
     return speed(world, 0)
 
 
-@check("11.9", "a picture, started cold, beside yolo predict")
+@check("11.9", "a picture, started cold, beside yolo predict", timed=True)
 def picture_speed(world: World) -> str:
     return speed(world, 1)
 
@@ -89,7 +89,7 @@ def lint(world: World) -> str:
     return last
 
 
-@check("11.11", "the quick tests")
+@check("11.11", "the quick tests", timed=True)
 def quick(world: World) -> str:
     closing, seconds = pytest(world, "-m", "not slow")
     return bar(seconds <= QUICK_SECONDS, f"{closing}, {seconds:.0f} s of {QUICK_SECONDS}")
