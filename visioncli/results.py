@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Image = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,73 @@ class Classes:
 
 
 @dataclass(frozen=True, slots=True)
+class Masks:
+    """N masks of one picture, each kept as the crop around its object: memory follows the objects' sizes.
+
+    `size` is (height, width) of the picture, `corners` (N, 2) int64 (top, left) px of each crop, `crops` N
+    boolean arrays that lie inside the picture. Outside its crop a mask is False.
+    """
+
+    size: tuple[int, int]
+    corners: Ints
+    crops: tuple[Mask, ...]
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def __getitem__(self, rows: Ints | NDArray[np.bool_] | slice) -> Masks:
+        """The masks at `rows` (indices, a boolean mask or a slice)."""
+        kept = np.arange(len(self))[rows]
+        return Masks(self.size, self.corners[kept], tuple(self.crops[i] for i in kept.tolist()))
+
+    def full(self, i: int) -> Mask:
+        """Mask `i` at the picture's size, (height, width) bool."""
+        whole = np.zeros(self.size, np.bool_)
+        (top, left), crop = self.corners[i].tolist(), self.crops[i]
+        whole[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
+        return whole
+
+    @property
+    def areas(self) -> Ints:
+        """(N,) int64 px."""
+        return np.array([np.count_nonzero(crop) for crop in self.crops], np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """A class for every pixel: `map` (height, width) uint8 or uint16, an index into the result's names.
+
+    `classes` are those that occur, largest first, int64; `areas` int64 px of each.
+    """
+
+    map: NDArray[np.uint8] | NDArray[np.uint16]
+    classes: Ints
+    areas: Ints
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @classmethod
+    def of(cls, map: NDArray[np.uint8] | NDArray[np.uint16]) -> Regions:
+        """Count a map's classes."""
+        areas = np.bincount(map.reshape(-1))
+        classes = np.flatnonzero(areas)
+        classes = classes[np.argsort(-areas[classes], kind="stable")]
+        return cls(map, classes, areas[classes])
+
+
+@dataclass(frozen=True, slots=True)
 class Detections:
-    """N objects, best score first: `boxes` (N, 4) float32 px, `scores` (N,) float32, `classes` (N,) int64."""
+    """N objects, best score first: `boxes` (N, 4) float32 px, `scores` (N,) float32, `classes` (N,) int64.
+
+    `masks` where the model gives them, `ids` (N,) int64 from 1 where objects are tracked.
+    """
 
     boxes: Floats
     scores: Floats
     classes: Ints
+    masks: Masks | None = None
+    ids: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -49,10 +111,12 @@ class Detections:
 
     def __getitem__(self, rows: Ints | NDArray[np.bool_] | slice) -> Detections:
         """The objects at `rows` (indices, a boolean mask or a slice)."""
-        return Detections(self.boxes[rows], self.scores[rows], self.classes[rows])
+        masks = None if self.masks is None else self.masks[rows]
+        ids = None if self.ids is None else self.ids[rows]
+        return Detections(self.boxes[rows], self.scores[rows], self.classes[rows], masks, ids)
 
 
-Prediction = Classes | Detections
+Prediction = Classes | Detections | Regions
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +145,9 @@ class Result:
 
     @property
     def scores(self) -> Floats:
-        """(N,) float32 scores."""
+        """(N,) float32 scores; AttributeError for a semantic map."""
+        if isinstance(self.prediction, Regions):
+            raise AttributeError("a semantic map has no scores: use .classes and .regions.areas")  # noqa: TRY004
         return self.prediction.scores
 
     @property
@@ -98,19 +164,32 @@ class Result:
     def detections(self) -> Detections:
         """The objects; AttributeError for a classification."""
         if not isinstance(self.prediction, Detections):
-            raise AttributeError("a classification has no boxes: use .classes and .scores")  # noqa: TRY004
+            raise AttributeError("only detections have boxes, not classes or regions")  # noqa: TRY004
+        return self.prediction
+
+    @property
+    def regions(self) -> Regions:
+        """The semantic map; AttributeError for anything else."""
+        if not isinstance(self.prediction, Regions):
+            raise AttributeError("no semantic map: the model is not a semantic segmenter")  # noqa: TRY004
         return self.prediction
 
     def objects(self) -> list[dict[str, Any]]:
-        """The results as the record writes them (scores to 1e-4, boxes to 1e-2)."""
+        """The results as the record writes them (scores and fractions to 1e-4, boxes to 1e-2)."""
+        if isinstance(self.prediction, Regions):
+            pixels = self.width * self.height
+            return [
+                {"label": self.names[c], "class": c, "area": area, "fraction": round(area / pixels, 4)}
+                for c, area in zip(self.classes.tolist(), self.prediction.areas.tolist(), strict=True)
+            ]
         rows: list[dict[str, Any]] = []
-        boxes = self.prediction.boxes if isinstance(self.prediction, Detections) else None
-        for i, (c, score) in enumerate(
-            zip(self.prediction.classes.tolist(), self.prediction.scores.tolist(), strict=True)
-        ):
+        found = self.prediction if isinstance(self.prediction, Detections) else None
+        for i, (c, score) in enumerate(zip(self.classes.tolist(), self.scores.tolist(), strict=True)):
             row: dict[str, Any] = {"label": self.names[c], "class": c, "score": round(score, 4)}
-            if boxes is not None:
-                row["box"] = [round(v, 2) for v in boxes[i].tolist()]
+            if found is not None:
+                row["box"] = [round(v, 2) for v in found.boxes[i].tolist()]
+                if found.ids is not None:
+                    row["id"] = int(found.ids[i])
             rows.append(row)
         return rows
 

@@ -95,17 +95,16 @@ def test_beyond_the_end(command: Command) -> None:
 )
 def test_closed_pipe(form: list[str], weights: Path, tmp_path: Path) -> None:
     """The reader takes one line and goes (`| head -1`): quiet, 0, and the record of the run has its end."""
-    many = [str(SAMPLES / "dog.jpg")] * 4000
+    (tmp_path / "names.txt").write_text("\n".join([str(SAMPLES / "dog.jpg")] * 4000))
     record = [] if "--jsonl" in form else ["--jsonl", "r.jsonl"]
-    with subprocess.Popen(
+    # From a file: names written into a pipe before anything reads the answers would block both ends.
+    with (tmp_path / "names.txt").open() as names, subprocess.Popen(
         [sys.executable, "-m", "visioncli", "detect", "-", "--no-media", "--imgsz", "64", "--conf", "0.001",
          *form, *record],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path,
+        stdin=names, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path,
         env={**os.environ, "VISION_WEIGHTS": str(weights)},
     ) as process:  # fmt: skip
-        assert process.stdin and process.stdout and process.stderr
-        process.stdin.write("\n".join(many).encode())
-        process.stdin.close()
+        assert process.stdout and process.stderr
         assert process.stdout.readline()
         process.stdout.close()
         assert process.wait(120) == 0

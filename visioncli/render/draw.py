@@ -5,7 +5,7 @@ from __future__ import annotations
 from visioncli.render.boxes import draw_boxes
 from visioncli.render.legend import draw_legend
 from visioncli.render.style import Style
-from visioncli.results import Detections, Image, Result
+from visioncli.results import Classes, Detections, Image, Result
 
 _DEFAULT = Style()
 
@@ -22,6 +22,6 @@ def draw(image: Image, result: Result, style: Style = _DEFAULT) -> Image:
     canvas = image.copy(order="C")
     if isinstance(result.prediction, Detections):
         draw_boxes(canvas, result.prediction, result.names, style)
-    else:
+    elif isinstance(result.prediction, Classes):
         draw_legend(canvas, result.prediction, result.names, style)
     return canvas
