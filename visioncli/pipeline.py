@@ -30,7 +30,7 @@ from visioncli.results import Prediction, Result
 from visioncli.runtime import Runtime
 
 if TYPE_CHECKING:
-    from visioncli.media.video_in import Reader, VideoInfo
+    from visioncli.media.reader import Reader, VideoInfo
 
 NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 MOST_HELD = 96 << 20  # bytes of pictures that wait for a batch, and of those that came after them

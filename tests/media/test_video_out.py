@@ -20,7 +20,8 @@ import pytest
 from tests.media import browser
 from visioncli.errors import OutputError
 from visioncli.media.frame import Input
-from visioncli.media.video_in import VideoInfo, open_video
+from visioncli.media.reader import VideoInfo
+from visioncli.media.video_in import open_video
 from visioncli.media.video_out import VideoWriter
 from visioncli.render import draw
 from visioncli.results import Detections, Image, Result

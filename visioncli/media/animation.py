@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
-from types import TracebackType
-from typing import Self
 
 from PIL.Image import Image
 
 from visioncli.errors import InputError
 from visioncli.media.frame import Frame, Input
 from visioncli.media.pictures import opened, upright
-from visioncli.media.video_in import HALF_TICK, VideoInfo
+from visioncli.media.reader import Reader, VideoInfo
+from visioncli.media.video_in import HALF_TICK
 
 TIME_BASE = Fraction(1, 1000)
 UNTIMED = 100  # ms a frame that gives no duration
 
 
-class AnimationReader:
+class AnimationReader(Reader):
     """The frames of an animated picture, like `VideoReader`; times add up the frames' durations."""
 
     def __init__(self, video: Input, *, stride: int, start: float | None, end: float | None) -> None:
@@ -49,17 +48,6 @@ class AnimationReader:
             sample_aspect_ratio=Fraction(1),
         )
         self._frames = self._run(image, count)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[Frame]:
-        return self
 
     def __next__(self) -> Frame:
         return next(self._frames)

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import cv2
 import numpy as np
 
 from visioncli.errors import InputError, UsageError
 from visioncli.media.frame import Frame, Input
-from visioncli.media.video_in import VideoInfo
+from visioncli.media.reader import Reader, VideoInfo
 
 # OpenCV tells no times of its own for a camera: ours are in microseconds since the first frame.
 TIME_BASE = Fraction(1, 1_000_000)
 
 
-class CameraReader:
+class CameraReader(Reader):
     """The frames of an open capture, without end; `time` is seconds since the first, by the clock.
 
-    Iterator and context manager like `VideoReader`. Raises InputError when the camera gives no more frames.
+    Raises InputError when the camera gives no more frames.
     """
 
     def __init__(self, capture: Any, name: str, *, stride: int = 1) -> None:
@@ -51,17 +49,6 @@ class CameraReader:
             has_audio=False,
             sample_aspect_ratio=Fraction(1),
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[Frame]:
-        return self
 
     def __next__(self) -> Frame:
         while True:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, dropwhile
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Protocol, Self, cast
+from typing import IO, cast
 
 import av
 import av.error
@@ -27,6 +26,7 @@ from av.video.stream import VideoStream
 
 from visioncli.errors import InputError, UsageError
 from visioncli.media.frame import Frame, Input
+from visioncli.media.reader import Reader, VideoInfo
 from visioncli.media.sniff import HEAD, Media, sniff
 from visioncli.results import Image
 
@@ -40,26 +40,6 @@ _Timed = tuple[VideoFrame, Fraction]
 
 # AVColorSpace values that swscale refuses: "reserved" means untagged; constant luminance is near BT.2020.
 _NEAREST_MATRIX = {3: 2, 10: 9}
-
-
-@dataclass(frozen=True, slots=True)
-class VideoInfo:
-    """What a video says of itself; containers lie about `duration` and `frames`, so both are estimates.
-
-    `width` and `height` (px) are upright, of the first frame; `rotation` is the quarter turn clockwise
-    (degrees) already applied. `fps` is the average, `duration` in seconds; None where nothing tells.
-    """
-
-    width: int
-    height: int
-    fps: Fraction | None
-    time_base: Fraction
-    duration: float | None
-    frames: int | None
-    rotation: int
-    codec: str
-    has_audio: bool
-    sample_aspect_ratio: Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +76,8 @@ class _Turn:
         return image
 
 
-class VideoReader:
-    """The frames of one video, in order of time: an iterator and a context manager.
+class VideoReader(Reader):
+    """The frames of one video, in order of time.
 
     `frames` counts what was decoded so far (with `start`: from there), before the stride; `skipped_packets`
     what was damaged. Iterating raises InputError where decoding cannot go on.
@@ -128,17 +108,6 @@ class VideoReader:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[Frame]:
-        return self
 
     def __next__(self) -> Frame:
         return next(self._frames)
@@ -320,22 +289,6 @@ class VideoReader:
             return InputError(f"{self.name}: {what}")
         text = getattr(error, "strerror", None) or str(error)
         return InputError(f"{self.name}: cannot be read{after} ({text})")
-
-
-class Reader(Protocol):
-    """What `open_video` and `open_camera` give: an iterator of frames and a context manager."""
-
-    info: VideoInfo
-    frames: int
-    skipped_packets: int
-
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-    def __iter__(self) -> Iterator[Frame]: ...
-    def __next__(self) -> Frame: ...
-    def close(self) -> None: ...
 
 
 def open_video(

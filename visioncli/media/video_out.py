@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.video.stream import VideoStream
 
-    from visioncli.media.video_in import VideoInfo
+    from visioncli.media.reader import VideoInfo
 
 Warn = Callable[[str], None]
 

@@ -21,7 +21,7 @@ from visioncli.render import Style, draw
 from visioncli.results import Detections, Image, Result
 
 if TYPE_CHECKING:
-    from visioncli.media.video_in import VideoInfo
+    from visioncli.media.reader import VideoInfo
     from visioncli.media.video_out import VideoWriter
 
 Warn = Callable[[str], None]
