@@ -18,7 +18,10 @@ from tests.build_weights import shared as shared_folder
 os.environ.setdefault("YOLO_CONFIG_DIR", str(ROOT / "build" / "ultralytics-settings"))
 os.environ.setdefault("YOLO_AUTOINSTALL", "0")
 os.environ.setdefault("YOLO_OFFLINE", "1")
-Path(os.environ["YOLO_CONFIG_DIR"]).mkdir(parents=True, exist_ok=True)
+SETTINGS = Path(os.environ["YOLO_CONFIG_DIR"]) / "Ultralytics" / "settings.json"
+SETTINGS.parent.mkdir(parents=True, exist_ok=True)
+if not SETTINGS.exists():
+    SETTINGS.write_text('{"sync": false}', "utf-8")
 
 
 @pytest.fixture(scope="session")

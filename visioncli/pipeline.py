@@ -204,11 +204,11 @@ def _video(
         while not cut:
             try:
                 with profile.stage("decode"), _named(input):
-                    frame = next(frames, None)
+                    frame = next(frames)
+            except StopIteration:
+                break
             except InputError as error:
                 yield Failure(input.source, error.kind, str(error), frame=reader.frames)
-                break
-            if frame is None:
                 break
             yield prepare(input, frame)
             cut = stop.is_set()

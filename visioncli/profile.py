@@ -28,10 +28,13 @@ class Profile:
 
     @contextmanager
     def stage(self, name: str, items: int = 1) -> Iterator[None]:
-        """Count what happens inside towards `name`."""
+        """Count what happens inside towards `name`: its time in any case, its items unless it raises."""
         begun = time.perf_counter()
         try:
             yield
+        except BaseException:
+            items = 0
+            raise
         finally:
             spent = time.perf_counter() - begun
             with self._lock:
