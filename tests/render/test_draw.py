@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visioncli.render import Style, boxes, draw
+from visioncli.render import Style, boxes, draw, tags
 from visioncli.render.style import class_colour
 from visioncli.results import Classes, Detections, Image, Result
 
@@ -81,10 +81,10 @@ def test_a_tag_in_any_corner_is_whole(corner: list[float]) -> None:
 
 
 def test_tags_do_not_cover_each_other() -> None:
-    placed: list[boxes.Rect] = []
+    placed: list[tags.Rect] = []
     for _ in range(4):
         placed.append(boxes._place((100, 100, 200, 200), 60, 14, 400, 300, 2, placed))
-    assert all(boxes._overlap(a, b) == 0 for i, a in enumerate(placed) for b in placed[:i])
+    assert all(tags.overlap(a, b) == 0 for i, a in enumerate(placed) for b in placed[:i])
 
 
 def test_the_best_is_on_top() -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visioncli.render.boxes import rounded
 from visioncli.render.style import WHITE, Colour, Style, class_colour
+from visioncli.render.tags import rounded
 from visioncli.render.text import fit, text_bitmap, text_width
 from visioncli.results import Classes, Image
 

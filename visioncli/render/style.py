@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from visioncli.results import Detections
 
 Colour = tuple[int, int, int]
 
@@ -61,6 +65,12 @@ def class_colour(index: int) -> Colour:
             break
     r, g, b = (_encode_srgb(v) for v in linear)
     return r, g, b
+
+
+def object_colours(detections: Detections) -> list[Colour]:
+    """A colour for each object: by its id where it is tracked, else by its class."""
+    keys = detections.classes if detections.ids is None else detections.ids
+    return [class_colour(key) for key in keys.tolist()]
 
 
 def text_colour(background: Colour) -> Colour:

@@ -1,0 +1,72 @@
+"""Label tags: text on a rounded ground of the object's colour, and where rectangles overlap."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from visioncli.render.style import Colour, text_colour
+from visioncli.render.text import fit, text_bitmap
+from visioncli.results import Image
+
+# x1, y1, x2, y2 in whole pixels, x2 and y2 exclusive.
+Rect = tuple[int, int, int, int]
+Tag = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+
+def fitting_tag(name: str, score: float, colour: Colour, size: int, width: int, scores: bool) -> Tag | None:
+    """The tag for an object, without its score or shortened where the picture is too narrow for all of it."""
+    full = f"{name} {score:.2f}" if scores else name
+    tag = _tag(full, size, colour)
+    if tag[0].shape[1] <= width:
+        return tag
+    short = fit(name, size, width - 2 * _padding(size))
+    return _tag(short, size, colour) if short else None
+
+
+def _padding(size: int) -> int:
+    """The px between a tag's edge and its text, left and right."""
+    return max(2, round(size * 0.32))
+
+
+@lru_cache(maxsize=1024)
+def _tag(text: str, size: int, colour: Colour) -> Tag:
+    """A tag as (h, w, 3) uint8 RGB and its (h, w, 3) uint8 opacity (rounded corners)."""
+    bitmap = text_bitmap(text, size)
+    pad = _padding(size)
+    height, width = bitmap.shape[0] + 2 * max(0, size // 16), bitmap.shape[1] + 2 * pad
+    alpha = np.zeros((height, width, 1), np.float32)
+    top = (height - bitmap.shape[0]) // 2
+    alpha[top : top + bitmap.shape[0], pad : pad + bitmap.shape[1], 0] = bitmap.astype(np.float32) / 255
+    ground, ink = np.array(colour, np.float32), np.array(text_colour(colour), np.float32)
+    pixels = np.round(ground * (1 - alpha) + ink * alpha).astype(np.uint8)
+    opacity = np.repeat(rounded(width, height, max(1.0, size * 0.16))[..., None], 3, axis=2)
+    return pixels, opacity
+
+
+@lru_cache(maxsize=1024)
+def rounded(width: int, height: int, radius: float) -> NDArray[np.uint8]:
+    """An anti-aliased rectangle with round corners as (h, w) uint8 coverage."""
+    x = np.abs(np.arange(width) + 0.5 - width / 2) - (width / 2 - radius)
+    y = np.abs(np.arange(height) + 0.5 - height / 2) - (height / 2 - radius)
+    distance = np.hypot(np.maximum(x, 0)[None, :], np.maximum(y, 0)[:, None]) - radius
+    return np.asarray(np.round(255 * np.clip(0.5 - distance, 0, 1)), np.uint8)
+
+
+def blit(canvas: Image, tag: Tag, x: int, y: int) -> None:
+    """Put a tag into the picture, blended by its opacity."""
+    pixels, opacity = tag
+    height, width = pixels.shape[:2]
+    part = canvas[y : y + height, x : x + width]
+    mixed = cv2.multiply(part, 255 - opacity, scale=1 / 255)
+    cv2.add(mixed, cv2.multiply(pixels, opacity, scale=1 / 255), dst=part)
+
+
+def overlap(a: Rect, b: Rect) -> int:
+    """The px that two rectangles share."""
+    across = min(a[2], b[2]) - max(a[0], b[0])
+    down = min(a[3], b[3]) - max(a[1], b[1])
+    return across * down if across > 0 and down > 0 else 0
