@@ -24,10 +24,10 @@ INPUT, MODEL, ANSWER, OUTPUT, MORE = "Input", "Model", "Answer", "Output", "More
 
 def _models(ctx: typer.Context, incomplete: str) -> list[str]:
     """Shell completion of `--model`: the models that the command at hand can run."""
-    from visioncli.registry.lookup import cards, same_command
+    from visioncli.registry.lookup import every, same_command
 
     task = ctx.info_name or ""
-    return [n for n, c in cards().items() if n.startswith(incomplete) and same_command(c.task, task)]
+    return [c.name for c in every() if c.name.startswith(incomplete) and same_command(c.task, task)]
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,13 @@ class Network:
         ),
     ] = "auto"
     batch: Annotated[
-        str, typer.Option("--batch", metavar="N|auto", help="Pictures at a time.", rich_help_panel=MODEL)
+        str,
+        typer.Option(
+            "--batch",
+            metavar="N|auto",
+            help="Pictures at a time; auto suits the device. It changes no answer.",
+            rich_help_panel=MODEL,
+        ),
     ] = "auto"
     precision: Annotated[
         str,
