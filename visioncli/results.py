@@ -87,6 +87,10 @@ class Regions:
         classes = classes[np.argsort(-areas[classes], kind="stable")]
         return cls(map, classes, areas[classes])
 
+    def foreground(self, names: Sequence[str]) -> Ints:
+        """The classes but for the background (torchvision calls it `__background__`), largest first."""
+        return self.classes[[names[c].strip("_").casefold() != "background" for c in self.classes.tolist()]]
+
 
 @dataclass(frozen=True, slots=True)
 class Detections:
@@ -168,28 +172,48 @@ class Result:
         return self.prediction
 
     @property
+    def masks(self) -> Masks:
+        """The objects' masks; AttributeError where the model gives none."""
+        masks = self.detections.masks
+        if masks is None:
+            raise AttributeError("no masks: the model is a detector, not an instance segmenter")
+        return masks
+
+    @property
     def regions(self) -> Regions:
         """The semantic map; AttributeError for anything else."""
         if not isinstance(self.prediction, Regions):
             raise AttributeError("no semantic map: the model is not a semantic segmenter")  # noqa: TRY004
         return self.prediction
 
-    def objects(self) -> list[dict[str, Any]]:
-        """The results as the record writes them (scores and fractions to 1e-4, boxes to 1e-2)."""
+    def objects(self, *, masks: bool = False) -> list[dict[str, Any]]:
+        """The results as the record writes them (scores and fractions to 1e-4, boxes to 1e-2).
+
+        Masks, as COCO's run lengths, only where they are asked for: they are long.
+        """
+        from visioncli import rle
+
+        pixels = self.width * self.height
         if isinstance(self.prediction, Regions):
-            pixels = self.width * self.height
             return [
                 {"label": self.names[c], "class": c, "area": area, "fraction": round(area / pixels, 4)}
                 for c, area in zip(self.classes.tolist(), self.prediction.areas.tolist(), strict=True)
             ]
         rows: list[dict[str, Any]] = []
         found = self.prediction if isinstance(self.prediction, Detections) else None
+        cut = None if found is None else found.masks
+        areas = [] if cut is None else cut.areas.tolist()
+        runs = [] if cut is None or not masks else rle.encode(cut)
         for i, (c, score) in enumerate(zip(self.classes.tolist(), self.scores.tolist(), strict=True)):
             row: dict[str, Any] = {"label": self.names[c], "class": c, "score": round(score, 4)}
             if found is not None:
                 row["box"] = [round(v, 2) for v in found.boxes[i].tolist()]
                 if found.ids is not None:
                     row["id"] = int(found.ids[i])
+                if runs:
+                    row["mask"] = runs[i]
+                if areas:
+                    row |= {"area": areas[i], "fraction": round(areas[i] / pixels, 4)}
             rows.append(row)
         return rows
 

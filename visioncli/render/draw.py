@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from visioncli.render.boxes import draw_boxes
 from visioncli.render.legend import draw_legend
+from visioncli.render.masks import draw_masks
+from visioncli.render.regions import draw_regions
 from visioncli.render.style import Style
-from visioncli.results import Classes, Detections, Image, Result
+from visioncli.results import Classes, Image, Regions, Result
 
 _DEFAULT = Style()
 
 
 def draw(image: Image, result: Result, style: Style = _DEFAULT) -> Image:
-    """An annotated copy of `image` ((H, W, 3) uint8 RGB): boxes with labels, or a legend of the top k.
+    """An annotated copy of `image` ((H, W, 3) uint8 RGB) with the masks, boxes, map or labels of `result`.
 
     Thread-safe; ValueError where the picture is not the one that `result` is about (another size).
     """
@@ -20,8 +22,13 @@ def draw(image: Image, result: Result, style: Style = _DEFAULT) -> Image:
             f"a result for {result.width}x{result.height} px on a picture of shape {image.shape}"
         )
     canvas = image.copy(order="C")
-    if isinstance(result.prediction, Detections):
-        draw_boxes(canvas, result.prediction, result.names, style)
-    elif isinstance(result.prediction, Classes):
-        draw_legend(canvas, result.prediction, result.names, style)
+    found = result.prediction
+    if isinstance(found, Classes):
+        draw_legend(canvas, found, result.names, style)
+    elif isinstance(found, Regions):
+        draw_regions(canvas, found, result.names, style)
+    elif found.masks is not None:
+        draw_masks(canvas, found, found.masks, result.names, style)
+    else:
+        draw_boxes(canvas, found, result.names, style)
     return canvas

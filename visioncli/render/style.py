@@ -18,12 +18,13 @@ BLACK: Colour = (0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How to draw. `line` (px) and `font` (px) None scale with the picture."""
+    """How to draw. `line` (px) and `font` (px) None scale with the picture; `alpha` fills masks, 0 to 1."""
 
     line: int | None = None
     font: int | None = None
     labels: bool = True
     scores: bool = True
+    alpha: float = 0.4
 
     def line_width(self, width: int, height: int) -> int:
         """The width of a box's line in px: 1 on 100×100 px, 3 on 720p, 8 on 12 megapixels."""
