@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Picture = str | Path | Image | PIL.Image.Image
 
-DEFAULTS = {"detect": "yolo26n", "classify": "efficientnet_v2_s"}
+DEFAULTS = {"detect": "yolo26n", "track": "yolo26n", "classify": "efficientnet_v2_s"}
 
 Labels = str | int
 

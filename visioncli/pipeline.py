@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from visioncli.errors import InputError
 from visioncli.media.frame import Failure, Frame, Input
 from visioncli.models import Adapter, Array, Batch, Options
 from visioncli.profile import Profile
-from visioncli.results import Prediction, Result
+from visioncli.results import Image, Prediction, Result
 from visioncli.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Settings:
     """How to run: pictures a batch, what to read of videos, and whether results need their pixels.
 
     `workers` threads decode and prepare. Without `keep_images` a frame's pixels are dropped once prepared.
+    `observe()` is called for each video and gives what its frames are shown to, in order, in the thread that
+    decodes (None: nothing); what that returns comes out as the answer's `seen`.
     """
 
     batch: int = 1
@@ -50,6 +52,7 @@ class Settings:
     end: float | None = None
     keep_images: bool = True
     workers: int = 2
+    observe: Callable[[], Callable[[Image], Any] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,15 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One picture or frame has its result. `frame.image` is empty where `keep_images` is off."""
+    """One picture or frame has its result. `frame.image` is empty where `keep_images` is off.
+
+    `seen` is what the video's observer returned for the frame (see `Settings.observe`).
+    """
 
     input: Input
     frame: Frame
     result: Result
+    seen: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,7 @@ class _Job:
     size: tuple[int, int]
     batch: Batch
     live: bool = False
+    seen: Any = None
 
     @property
     def bytes(self) -> int:
@@ -153,12 +161,15 @@ def _read(
     """Open and decode. Pictures in the pool; a video's frames here, in order, prepared in the pool."""
     from visioncli.media import pictures
 
-    def prepared(input: Input, frame: Frame) -> _Job:
+    def prepared(input: Input, frame: Frame, seen: Any = None) -> _Job:
         with profile.stage("prepare"), _named(input, frame):
             batch = adapter.prepare([frame.image])
         size = frame.width, frame.height
         kept = frame if settings.keep_images else replace(frame, image=NO_IMAGE)
-        return _Job(input, kept, size, batch, input.kind == "camera")
+        return _Job(input, kept, size, batch, input.kind == "camera", seen)
+
+    def later(input: Input, frame: Frame, seen: Any) -> Future[_Job]:
+        return pool.submit(prepared, input, frame, seen)
 
     def picture(input: Input) -> _Job:
         with profile.stage("decode"), _named(input):
@@ -173,7 +184,7 @@ def _read(
         elif input.kind == "picture":
             yield pool.submit(picture, input)
         else:
-            yield from _video(input, settings, stop, profile, lambda i, f: pool.submit(prepared, i, f))
+            yield from _video(input, settings, stop, profile, later)
 
 
 def _video(
@@ -181,7 +192,7 @@ def _video(
     settings: Settings,
     stop: threading.Event,
     profile: Profile,
-    prepare: Callable[[Input, Frame], Future[_Job]],
+    prepare: Callable[[Input, Frame, Any], Future[_Job]],
 ) -> Iterator[Future[_Job] | Event]:
     """One video's events; a failure in the middle keeps what came before it."""
     from visioncli.media.camera import open_camera
@@ -198,6 +209,7 @@ def _video(
         yield Failure(input.source, error.kind, str(error))
         return
     cut = False
+    look = settings.observe() if settings.observe is not None else None
     with reader:
         yield Opened(input, reader.info)
         frames = iter(reader)
@@ -210,7 +222,11 @@ def _video(
             except InputError as error:
                 yield Failure(input.source, error.kind, str(error), frame=reader.frames)
                 break
-            yield prepare(input, frame)
+            seen = None
+            if look is not None:
+                with profile.stage("motion"), _named(input, frame):
+                    seen = look(frame.image)
+            yield prepare(input, frame, seen)
             cut = stop.is_set()
         yield Closed(input, reader.frames, reader.skipped_packets, cut and input.kind != "camera")
 
@@ -374,7 +390,7 @@ def _answers(
             with profile.stage("finish", len(item.group)), _named(first.input, first.frame):
                 predictions = adapter.finish(item.outputs, item.batch, options)
             for (place, job), prediction in zip(item.group, predictions, strict=True):
-                ready[place] = Answer(job.input, job.frame, _result(job, prediction, names))
+                ready[place] = Answer(job.input, job.frame, _result(job, prediction, names), job.seen)
         while following in ready:
             event = ready.pop(following)
             following += 1

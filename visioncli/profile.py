@@ -50,7 +50,7 @@ class Profile:
         wall = max(time.perf_counter() - self.started, 1e-9)
         cpu = sum(os.times()[:2])
         lines = [f"{'stage':<10}{'items':>8}{'ms each':>10}{'seconds':>10}{'of wall':>9}"]
-        for name in ("load", "decode", "prepare", "network", "finish", "write"):
+        for name in ("load", "decode", "motion", "prepare", "network", "finish", "track", "write"):
             if stage := self.stages.get(name):
                 each = 1000 * stage.seconds / max(stage.items, 1)
                 share = f"{stage.seconds / wall:.0%}"

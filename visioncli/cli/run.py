@@ -1,4 +1,4 @@
-"""What `classify` and `detect` share: inputs through a model into sinks, media and an exit code."""
+"""What the commands that run a model share: inputs through a model into sinks, media and an exit code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from visioncli.media.sources import Found
     from visioncli.output.media import MediaSink, VideoSink
     from visioncli.pipeline import Answer, Opened, Settings
+    from visioncli.track.follow import Tracking
 
 DEFAULT_OUT = Path("vision-out")
 
@@ -41,6 +42,7 @@ def run(
     outputs: Outputs,
     *,
     crops: Path | None = None,
+    tracking: Tracking | None = None,
     **answers: Any,
 ) -> None:
     """Run a command to its end. Raises typer.Exit with 3, 130 or 143 where it did not all go well."""
@@ -62,6 +64,8 @@ def run(
             stack.callback(sink.close)
         if outputs.json:
             taken = _pictures_only(taken)
+        if tracking is not None:
+            taken = _videos_only(taken)
         media = _media(outputs, crops, terminal)
         if media is not None:
             taken = _without_our_own(taken, [outputs.out or DEFAULT_OUT, *([crops] if crops else [])])
@@ -69,18 +73,24 @@ def run(
         with profile.stage("load"):
             model = _model(task, network, terminal)
         settings = _settings(model, inputs, network, span, keep_images=media is not None, **answers)
+        if tracking is not None:
+            settings = replace(settings, observe=tracking.observer)
         work = _Work(sinks, media, terminal, profile, settings, progress, interrupt.stop)
         stack.callback(work.abort)
         if hasattr(progress, "expect_inputs"):
             progress.expect_inputs(_count(inputs))
         interrupt.drain()
-        work.start(_about(model, task, inputs, network, outputs, answers))
+        about = _about(model, task, inputs, network, outputs, answers)
+        if tracking is not None:
+            about = replace(about, options={**about.options, **tracking.options()})
+        work.start(about)
 
         from visioncli.pipeline import run as events
 
-        with closing(
-            events(taken, model.adapter, model.runtime, settings, stop=interrupt.stop, profile=profile)
-        ) as stream:
+        stream = events(taken, model.adapter, model.runtime, settings, stop=interrupt.stop, profile=profile)
+        if tracking is not None:
+            stream = tracking.follow(stream, stride=settings.stride, profile=profile)
+        with closing(stream):
             for event in stream:
                 work.take(event)
         work.end(interrupted=interrupt.code is not None)
@@ -171,6 +181,24 @@ def _pictures_only(found: Iterator[Input | Failure]) -> Iterator[Input | Failure
             yield item
 
     return rest()
+
+
+def _videos_only(found: Iterator[Input | Failure]) -> Iterator[Input | Failure]:
+    """For `track`: a picture in the first place is refused now, one among the videos when it comes."""
+    from visioncli.media.frame import Failure, Input
+
+    reason = "a picture, and tracks need a video"
+    hint = "a folder of frames is given as the folder; vision detect takes pictures"
+
+    def checked(item: Input | Failure) -> Input | Failure:
+        if isinstance(item, Input) and item.kind == "picture":
+            return Failure(item.source, "unsupported", f"{item.source}: {reason} ({hint})")
+        return item
+
+    first = next(found, None)
+    if isinstance(first, Input) and first.kind == "picture":
+        raise UsageError(f"{first.source}: {reason}", hint=hint)
+    return (checked(item) for item in (found if first is None else itertools.chain([first], found)))
 
 
 def _without_our_own(found: Iterator[Input | Failure], folders: list[Path]) -> Iterator[Input | Failure]:

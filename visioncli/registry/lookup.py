@@ -97,7 +97,12 @@ def _suggest(name: str, task: str | None) -> str:
 
 
 def same_command(one: str, other: str) -> bool:
-    """Whether two tasks are run by the same command; `segment` stands for both kinds."""
+    """Whether two tasks are run by the same command; `segment` stands for both kinds.
+
+    `track` takes whatever finds objects.
+    """
+    if "track" in (one, other):
+        return {one, other} <= {"track", "detect", "segment-instance"}
     return COMMANDS.get(one, one) == COMMANDS.get(other, other)
 
 
