@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 
     Picture = str | Path | Image | PIL.Image.Image
 
-DEFAULTS = {"detect": "yolo26n", "track": "yolo26n", "classify": "efficientnet_v2_s"}
+DEFAULTS = {
+    "detect": "yolo26n",
+    "track": "yolo26n",
+    "classify": "efficientnet_v2_s",
+    "segment": "yolo26n-seg",
+    "segment-instance": "yolo26n-seg",
+    "segment-semantic": "deeplabv3_mobilenet_v3_large",
+}
 
 Labels = str | int
 

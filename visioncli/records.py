@@ -100,7 +100,7 @@ def result_line(result: Result) -> Line:
         line["time"] = None if result.time is None else round(result.time, 4)
     line["width"] = result.width
     line["height"] = result.height
-    line["results"] = result.objects()
+    line["results"] = result.objects(masks=True)
     return line
 
 

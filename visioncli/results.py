@@ -59,6 +59,17 @@ class Masks:
         whole[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
         return whole
 
+    def trimmed(self) -> Masks:
+        """The same masks, each crop cut down to its object: no empty row or column at its edges."""
+        corners, crops = [], []
+        for (top, left), crop in zip(self.corners.tolist(), self.crops, strict=True):
+            rows, columns = np.flatnonzero(crop.any(axis=1)), np.flatnonzero(crop.any(axis=0))
+            if not len(rows):
+                rows = columns = np.array([0, -1])
+            corners.append((top + int(rows[0]), left + int(columns[0])))
+            crops.append(crop[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy())
+        return Masks(self.size, np.array(corners, np.int64).reshape(-1, 2), tuple(crops))
+
     @property
     def areas(self) -> Ints:
         """(N,) int64 px."""
@@ -180,6 +191,14 @@ class Result:
         return masks
 
     @property
+    def masks(self) -> Masks:
+        """The objects' masks; AttributeError where the model gives none."""
+        masks = self.detections.masks
+        if masks is None:
+            raise AttributeError("no masks: the model is a detector, not an instance segmenter")
+        return masks
+
+    @property
     def regions(self) -> Regions:
         """The semantic map; AttributeError for anything else."""
         if not isinstance(self.prediction, Regions):
@@ -191,6 +210,9 @@ class Result:
 
         Masks, as COCO's run lengths, only where they are asked for: they are long.
         """
+        from visioncli import rle
+
+        pixels = self.width * self.height
         from visioncli import rle
 
         pixels = self.width * self.height
@@ -210,6 +232,8 @@ class Result:
                 row["box"] = [round(v, 2) for v in found.boxes[i].tolist()]
                 if found.ids is not None:
                     row["id"] = int(found.ids[i])
+                if areas:
+                    row |= {"area": areas[i], "fraction": round(areas[i] / pixels, 4)}
                 if runs:
                     row["mask"] = runs[i]
                 if areas:

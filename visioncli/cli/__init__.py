@@ -23,6 +23,7 @@ from visioncli.output.text import visible
 COMMANDS = {
     "classify": "What is in a picture: the best labels of an image classifier.",
     "detect": "Where things are: boxes with labels and scores, in pictures and video.",
+    "segment": "Which pixels are what: a mask for each object, or a class for every pixel.",
     "track": "Who is who in video: boxes with ids that stay, by six trackers on any detector.",
     "models": "The models there are, their weights, and what is on this machine.",
 }

@@ -42,10 +42,15 @@ def run(
     outputs: Outputs,
     *,
     crops: Path | None = None,
+    default: str | None = None,
     tracking: Tracking | None = None,
     **answers: Any,
 ) -> None:
-    """Run a command to its end. Raises typer.Exit with 3, 130 or 143 where it did not all go well."""
+    """Run a command to its end; `default` is the key in `api.DEFAULTS` where that is not the task.
+
+    `tracking` makes tracks of what is found in videos. Raises typer.Exit with 3, 130 or 143 where it did not
+    all go well.
+    """
     terminal = Terminal(quiet=outputs.quiet, verbose=outputs.verbose)
     profile = Profile()
     size(network.imgsz), batch_size(network.batch, 1)  # say now, not after loading, what makes no sense
@@ -71,7 +76,7 @@ def run(
             taken = _without_our_own(taken, [outputs.out or DEFAULT_OUT, *([crops] if crops else [])])
         span = _span(inputs)
         with profile.stage("load"):
-            model = _model(task, network, terminal)
+            model = _model(task, default or task, network, terminal)
         settings = _settings(model, inputs, network, span, keep_images=media is not None, **answers)
         if tracking is not None:
             settings = replace(settings, observe=tracking.observer)
@@ -226,12 +231,12 @@ def _media(outputs: Outputs, crops: Path | None, terminal: Terminal) -> MediaSin
     )
 
 
-def _model(task: str, network: Network, terminal: Terminal) -> Model:
+def _model(task: str, default: str, network: Network, terminal: Terminal) -> Model:
     from visioncli.api import DEFAULTS, Model
     from visioncli.registry.lookup import resolve
 
     resolved = resolve(
-        network.model or DEFAULTS[task],
+        network.model or DEFAULTS[default],
         task,
         weights_dir=network.weights_dir,
         offline=network.offline,
@@ -301,6 +306,8 @@ def _about(
     }
     options |= {"device": model.runtime.device, "precision": model.runtime.precision, "runtime": "torch"}
     options.pop("model")
+    if task == "segment":
+        options["kind"] = model.task.removeprefix("segment-")
     return Run(
         task=task,
         model=model.name,

@@ -111,6 +111,7 @@ class Factory(Protocol):
 ADAPTERS = {
     "ultralytics-detect": "visioncli.models.yolo_detect:YoloDetector",
     "ultralytics-rtdetr": "visioncli.models.rtdetr:RtDetr",
+    "ultralytics-segment": "visioncli.models.yolo_segment:YoloSegmenter",
     "ultralytics-classify": "visioncli.models.yolo_classify:YoloClassifier",
     "torchvision-classify": "visioncli.models.tv_classify:TorchvisionClassifier",
     "torchvision-detect": "visioncli.models.tv_detect:TorchvisionDetector",

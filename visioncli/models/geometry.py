@@ -75,8 +75,8 @@ def resize_normalised(
     float32, no antialiasing: agrees to about 1e-6, where OpenCV's float resize differs by up to 1e-3.
     """
     height, width = image.shape[:2]
-    top, bottom, down = _taps(size[0], height)
-    left, right, across = _taps(size[1], width)
+    top, bottom, down = taps(size[0], height)
+    left, right, across = taps(size[1], width)
     # Rows that no output row looks at are left out at once: most of them, when a large picture shrinks.
     rows = np.unique(np.concatenate((top, bottom)))
     top, bottom = np.searchsorted(rows, top), np.searchsorted(rows, bottom)
@@ -92,8 +92,11 @@ def resize_normalised(
     return out
 
 
-def _taps(out: int, size: int) -> tuple[Ints, Ints, Floats]:
-    """For each of `out` positions along an axis of `size`: its two neighbours and the second one's weight."""
+def taps(out: int, size: int) -> tuple[Ints, Ints, Floats]:
+    """For each of `out` positions along an axis of `size`: its two neighbours and the second one's weight.
+
+    As torch's bilinear interpolation with `align_corners=False`.
+    """
     scale = np.float64(np.float32(size) / np.float32(out))
     # torch fuses the multiplication and the subtraction, so the product must not be rounded in between.
     position = (scale * (np.arange(out) + 0.5) - 0.5).astype(np.float32)

@@ -57,16 +57,17 @@ class YoloDetector(UltralyticsAdapter):
         height, width = batch.inputs[0].shape[1:3]
         anchors, steps = anchor_points(height, width, self._checkpoint.strides)
         return [
-            self._one(boxes[i], scores[i], anchors, steps, fit, options)
+            self._kept(boxes[i], scores[i], anchors, steps, fit, options)[0]
             for i, fit in enumerate(batch.geometry)
         ]
 
-    def _one(
+    def _kept(
         self, boxes: Floats, logits: Floats, anchors: Floats, steps: Floats, fit: Letterbox, options: Options
-    ) -> Detections:
+    ) -> tuple[Detections, Ints]:
+        """The objects of one picture, and the anchor that each comes from."""
         found, scores, classes = candidates(logits, options)
         if not len(found):
-            return Detections.empty()
+            return Detections.empty(), found
         placed = decode(boxes[:, found], anchors[found], steps[found])
         keep = nms(
             placed,
@@ -76,11 +77,14 @@ class YoloDetector(UltralyticsAdapter):
             options.max_det,
             offset=CLASS_OFFSET,
         )
-        return Detections(fit.boxes(placed[keep]), scores[keep], classes[keep])
+        return Detections(fit.boxes(placed[keep]), scores[keep], classes[keep]), found[keep]
 
 
-def raw_head(model: torch.nn.Module) -> torch.nn.Module:
-    """The network up to its head's raw outputs, taking uint8 (N, H, W, 3)."""
+def raw_head(model: torch.nn.Module, outputs: Sequence[str] = ("boxes", "scores")) -> torch.nn.Module:
+    """The network up to its head's raw outputs, taking uint8 (N, H, W, 3): those of the given names.
+
+    `protos`, of a head that has them, are what masks are mixed from.
+    """
     import torch
 
     class RawYolo(torch.nn.Module):
@@ -90,18 +94,21 @@ def raw_head(model: torch.nn.Module) -> torch.nn.Module:
             head: Any = model.model[-1]  # type: ignore[index]
             head.__class__ = _raw(type(head))
 
-        def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
             picture = pixels.permute(0, 3, 1, 2).float() / 255
             raw = self.model.predict(picture)  # type: ignore[operator]
-            return raw["boxes"].float(), raw["scores"].float()
+            return tuple(raw[name].float() for name in outputs)
 
     def _raw(head: type[torch.nn.Module]) -> type[torch.nn.Module]:
         """The head's class with decoding taken off: its convolutions only."""
 
         class RawHead(head):  # type: ignore[misc, valid-type]
             def forward(self, x: list[torch.Tensor]) -> dict[str, torch.Tensor]:
-                outputs: dict[str, torch.Tensor] = self.forward_head(x, **self.one2many)
-                return outputs
+                raw: dict[str, torch.Tensor] = self.forward_head(x, **self.one2many)
+                if "protos" in outputs:
+                    # YOLO26 refines its finest features with the coarser ones first.
+                    raw["protos"] = self.proto(x if hasattr(self.proto, "feat_refine") else x[0])
+                return raw
 
         return RawHead
 

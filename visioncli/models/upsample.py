@@ -1,0 +1,75 @@
+"""Masks and maps at the picture's resolution, from a network's small ones: in numpy, block by block.
+
+Bilinear interpolation along an axis is a matrix of two weights a row, so one step after another (the
+network's own upsampling, its padding cut off, the way back to the picture) is one matrix too. A small map
+goes through two matrix products, and only where somebody looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visioncli.models.geometry import taps
+from visioncli.results import Floats, Mask
+
+BLOCK = 1 << 18  # pixels at a time: a megabyte of floats, which stays in a core's cache
+
+
+def identity(size: int) -> Floats:
+    """The (size, size) matrix of an axis that is as it is."""
+    return np.eye(size, dtype=np.float32)
+
+
+def stretch(axis: Floats, out: int) -> Floats:
+    """(size, n) to (out, n): what `axis` gives, stretched to `out` pixels.
+
+    As torch's bilinear `interpolate(align_corners=False)`.
+    """
+    low, high, weight = taps(out, len(axis))
+    result: Floats = axis[low] * (np.float32(1) - weight)[:, None] + axis[high] * weight[:, None]
+    return result
+
+
+def above(plane: Floats, rows: Floats, columns: Floats, threshold: float) -> Mask:
+    """(h, w) bool: where `plane` (m, n), through `rows` (h, m) and `columns` (w, n), is above `threshold`."""
+    out = np.empty((len(rows), len(columns)), np.bool_)
+    across = _band(columns)
+    lines = plane[:, across] @ columns[:, across].T
+    for block, down in _blocks(rows, len(columns)):
+        np.greater(rows[block, down] @ lines[down], threshold, out=out[block])
+    return out
+
+
+def largest(planes: Floats, rows: Floats, columns: Floats) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """(h, w): which of the planes (C, m, n) is the largest at each pixel; equals go to the first.
+
+    uint8 up to 255 planes, else uint16: the largest value of either is left for "none".
+    """
+    dtype = np.uint8 if len(planes) <= np.iinfo(np.uint8).max else np.uint16
+    out = np.zeros((len(rows), len(columns)), dtype)
+    lines = planes @ columns.T
+    for block, down in _blocks(rows, len(columns)):
+        weights = rows[block, down]
+        best = weights @ lines[0, down]
+        for c in range(1, len(planes)):
+            values = weights @ lines[c, down]
+            np.copyto(out[block], dtype(c), where=values > best)
+            np.maximum(best, values, out=best)
+    return out
+
+
+def _band(axis: Floats) -> slice:
+    """The columns of (h, m) that have any weight."""
+    used = np.flatnonzero(axis.any(axis=0))
+    return slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 0)
+
+
+def _blocks(rows: Floats, width: int) -> Iterator[tuple[slice, slice]]:
+    """Rows a block, with the rows of the small map that they look at."""
+    step = max(BLOCK // max(width, 1), 1)
+    for start in range(0, len(rows), step):
+        block = slice(start, min(start + step, len(rows)))
+        yield block, _band(rows[block])

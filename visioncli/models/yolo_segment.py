@@ -1,0 +1,82 @@
+"""Ultralytics' YOLO instance segmenters (v8 to 26): detection, and a mask for each object that is kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from visioncli.models import Array, Batch, Network, Options
+from visioncli.models.letterbox import Letterbox
+from visioncli.models.upsample import above, identity, stretch
+from visioncli.models.yolo_detect import YoloDetector, anchor_points, raw_head
+from visioncli.results import Floats, Masks, Prediction
+
+if TYPE_CHECKING:
+    import torch
+
+_OUTPUTS = ("boxes", "scores", "mask_coefficient", "protos")
+
+
+class YoloSegmenter(YoloDetector):
+    """A YOLO segmentation network; answers as `YOLO(...).predict(rect=True, retina_masks=True)` does."""
+
+    task = "segment-instance"
+
+    def network(self) -> Network:
+        """As the detector's, with mask coefficients (N, M, A) and mask prototypes (N, M, h, w)."""
+        return Network(self._build, _OUTPUTS, "yolo-segment-1")
+
+    def _build(self) -> torch.nn.Module:
+        return raw_head(self._checkpoint.fused(), _OUTPUTS)
+
+    def finish(self, outputs: Sequence[Array], batch: Batch, options: Options) -> list[Prediction]:
+        """The detector's objects, less those whose mask has no pixel."""
+        boxes, scores, coefficients, protos = outputs
+        height, width = batch.inputs[0].shape[1:3]
+        anchors, steps = anchor_points(height, width, self._checkpoint.strides)
+        predictions: list[Prediction] = []
+        for i, fit in enumerate(batch.geometry):
+            found, anchor = self._kept(boxes[i], scores[i], anchors, steps, fit, options)
+            masks = mix(protos[i], coefficients[i][:, anchor], found.boxes, fit)
+            predictions.append(replace(found, masks=masks)[masks.areas > 0])
+        return predictions
+
+
+def mix(protos: Floats, coefficients: Floats, boxes: Floats, fit: Letterbox) -> Masks:
+    """The masks of K objects at the picture's resolution, cut off at their boxes (K, 4), px of the picture.
+
+    `protos` (M, h, w) weighted by `coefficients` (M, K) are logits: upsampled, then compared with 0. YOLACT's
+    way: https://arxiv.org/abs/1904.02689; the steps of the library's `process_mask_native`.
+    """
+    count, height, width = protos.shape
+    logits = (coefficients.T @ protos.reshape(count, -1)).reshape(-1, height, width)
+    rows, columns = _to_picture(fit, (height, width))
+    starts = np.ceil(boxes[:, :2]).astype(np.int64)
+    ends = np.maximum(np.ceil(boxes[:, 2:]).astype(np.int64), starts)
+    crops = tuple(
+        above(plane, rows[top:bottom], columns[left:right], 0)
+        for plane, (left, top), (right, bottom) in zip(logits, starts.tolist(), ends.tolist(), strict=True)
+    )
+    return Masks((fit.height, fit.width), starts[:, ::-1], crops).trimmed()
+
+
+def _to_picture(fit: Letterbox, size: tuple[int, int]) -> tuple[Floats, Floats]:
+    """The matrices of the rows (H, h) and the columns (W, w) that take prototypes of `size` to the picture.
+
+    Upsampled as little as lets the padding be cut off at a whole pixel, as the library does it.
+    """
+    scale = fit.shape[0] // size[0]
+    pads = fit.shape[0] - fit.inner[0], fit.shape[1] - fit.inner[1]
+    factor = scale // math.gcd(scale, *pads, *(pad // 2 for pad in pads))
+    axes = []
+    for n, inner, start, out in zip(
+        size, fit.inner, (fit.top, fit.left), (fit.height, fit.width), strict=True
+    ):
+        fine = stretch(identity(n), n * factor)
+        first = start * factor // scale
+        axes.append(stretch(fine[first : first + inner * factor // scale], out))
+    return axes[0], axes[1]
