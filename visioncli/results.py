@@ -191,14 +191,6 @@ class Result:
         return masks
 
     @property
-    def masks(self) -> Masks:
-        """The objects' masks; AttributeError where the model gives none."""
-        masks = self.detections.masks
-        if masks is None:
-            raise AttributeError("no masks: the model is a detector, not an instance segmenter")
-        return masks
-
-    @property
     def regions(self) -> Regions:
         """The semantic map; AttributeError for anything else."""
         if not isinstance(self.prediction, Regions):
@@ -210,9 +202,6 @@ class Result:
 
         Masks, as COCO's run lengths, only where they are asked for: they are long.
         """
-        from visioncli import rle
-
-        pixels = self.width * self.height
         from visioncli import rle
 
         pixels = self.width * self.height
@@ -232,8 +221,6 @@ class Result:
                 row["box"] = [round(v, 2) for v in found.boxes[i].tolist()]
                 if found.ids is not None:
                     row["id"] = int(found.ids[i])
-                if areas:
-                    row |= {"area": areas[i], "fraction": round(areas[i] / pixels, 4)}
                 if runs:
                     row["mask"] = runs[i]
                 if areas:
