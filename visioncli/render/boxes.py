@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import cv2
 
 from visioncli.render.style import Colour, Style, object_colours
-from visioncli.render.tags import Rect, Tag, blit, fitting_tag, overlap
+from visioncli.render.tags import Rect, Tag, blit, object_tag, overlap
 from visioncli.results import Detections, Image
 
 _HALO = 0.55  # how much of the picture's brightness is left in the thin dark edge around lines
@@ -27,8 +27,7 @@ def draw_boxes(canvas: Image, detections: Detections, names: Sequence[str], styl
     placed: list[Rect] = []
     blits: list[tuple[Tag, int, int]] = []
     for i, (rect, colour) in enumerate(zip(rects, colours, strict=True)):
-        name, score = names[int(detections.classes[i])], float(detections.scores[i])
-        tag = fitting_tag(name, score, colour, size, width, style.scores)
+        tag = object_tag(detections, i, names, colour, size, width, style.scores)
         if tag is None or tag[0].shape[0] > height:
             continue
         tag_height, tag_width = tag[0].shape[:2]

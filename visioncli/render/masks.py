@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visioncli.render.style import Colour, Style, object_colours
-from visioncli.render.tags import Rect, Tag, blit, fitting_tag, overlap
+from visioncli.render.tags import Rect, Tag, blit, object_tag, overlap
 from visioncli.results import Detections, Image, Mask, Masks
 
 Weights = NDArray[np.float32]
@@ -80,8 +80,7 @@ def _draw_tags(
     space = _Space(masks)
     blits: list[tuple[Tag, int, int]] = []
     for i, colour in enumerate(colours):
-        name, score = names[int(detections.classes[i])], float(detections.scores[i])
-        tag = fitting_tag(name, score, colour, size, width, style.scores)
+        tag = object_tag(detections, i, names, colour, size, width, style.scores)
         if tag is None or tag[0].shape[0] > height or not masks.crops[i].any():
             continue
         x, y = space.place(i, tag[0].shape[1], tag[0].shape[0], gap)

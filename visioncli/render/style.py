@@ -28,14 +28,14 @@ class Style:
 
     def line_width(self, width: int, height: int) -> int:
         """The width of a box's line in px: 1 on 100×100 px, 3 on 720p, 8 on 12 megapixels."""
-        return max(1, self.line or round(1.0 + 0.0020 * _extent(width, height)))
+        return max(1, self.line or round(1.0 + 0.0020 * extent(width, height)))
 
     def font_size(self, width: int, height: int) -> int:
         """The height of the text's em in px: 9 on 100×100 px, 18 on 720p, 44 on 12 megapixels."""
-        return max(8, self.font or round(7.5 + 0.0105 * _extent(width, height)))
+        return max(8, self.font or round(7.5 + 0.0105 * extent(width, height)))
 
 
-def _extent(width: int, height: int) -> float:
+def extent(width: int, height: int) -> float:
     """One length for a picture: the geometric mean of its sides, less for very long ones."""
     short, long = sorted((width, height))
     return math.sqrt(short * min(long, 3 * short))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import cv2
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from visioncli.render.style import Colour, text_colour
 from visioncli.render.text import fit, text_bitmap
-from visioncli.results import Image
+from visioncli.results import Detections, Image
 
 # x1, y1, x2, y2 in whole pixels, x2 and y2 exclusive.
 Rect = tuple[int, int, int, int]
@@ -25,6 +26,16 @@ def fitting_tag(name: str, score: float, colour: Colour, size: int, width: int, 
         return tag
     short = fit(name, size, width - 2 * _padding(size))
     return _tag(short, size, colour) if short else None
+
+
+def object_tag(
+    detections: Detections, i: int, names: Sequence[str], colour: Colour, size: int, width: int, scores: bool
+) -> Tag | None:
+    """The tag of object `i`: `person 0.91`; of a tracked one `#3 person`, since a score would flicker."""
+    name = names[int(detections.classes[i])]
+    if detections.ids is not None:
+        return fitting_tag(f"#{detections.ids[i]} {name}", 0.0, colour, size, width, scores=False)
+    return fitting_tag(name, float(detections.scores[i]), colour, size, width, scores)
 
 
 def _padding(size: int) -> int:
