@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visioncli.errors import UsageError
 from visioncli.results import Detections, Result
-from visioncli.track.counting import (
-    BAND,
-    Counter,
-    Event,
-    Line,
-    Zone,
-    check_names,
-    outside,
-    parse_line,
-    read_zones,
-)
+from visioncli.track.counting import BAND, Counter, Event
+from visioncli.track.shapes import Line, Zone, parse_line
 
 WIDTH, HEIGHT, FPS = 640, 360, 25.0
 BOX = (30.0, 40.0)  # px, width and height: a band of 2.5 px
@@ -232,17 +220,6 @@ def test_memory_follows_the_tracks_at_hand() -> None:
     assert len(counter._tracks) <= 2 * FPS / 10 + 2
 
 
-def test_depth_against_opencv() -> None:
-    import cv2
-
-    corners = [(10, 10), (200, 30), (120, 90), (220, 200), (40, 180)]
-    zone = Zone("a", tuple((float(x), float(y)) for x, y in corners))
-    outline = np.array(corners, np.float32)
-    for x, y in itertools.product(range(0, 240, 7), range(0, 220, 7)):
-        expected = cv2.pointPolygonTest(outline, (float(x), float(y)), True)
-        assert zone.depth((x, y)) == pytest.approx(expected, abs=1e-3)
-
-
 def test_another_size_begins_anew() -> None:
     counter = Counter([parse_line("0,0.5,1,0.5")], [])
     counter.update(frame(0, {1: (100, 100)}))
@@ -251,59 +228,12 @@ def test_another_size_begins_anew() -> None:
     assert what([*counter.update(frame(2, {1: (100, 60)}, size=(320, 180))), *counter.end()]) == ["out"]
 
 
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("0,0.5,1,0.5", Line("line 3", (0, 0.5), (1, 0.5))),
-        ("10, 20, 300.5, 40", Line("line 3", (10, 20), (300.5, 40))),
-        ("0,0,1,1,gate", Line("gate", (0, 0), (1, 1))),
-        ("0,0,1,1,north, upper gate", Line("north, upper gate", (0, 0), (1, 1))),
-        ("0,0,1,1,", Line("line 3", (0, 0), (1, 1))),
-    ],
-)
-def test_lines_as_they_are_written(text: str, line: Line) -> None:
-    assert parse_line(text, 3) == line
-
-
-def test_shares_and_pixels() -> None:
-    assert parse_line("0,0.5,1,0.5").on(640, 360) == Line("line 1", (0, 180), (640, 180))
-    assert parse_line("0,0.5,2,0.5").on(640, 360) == Line("line 1", (0, 0.5), (2, 0.5))
-    assert outside(parse_line("700,0,800,300"), 640, 360)
-    assert not outside(parse_line("600,0,800,300"), 640, 360)
-
-
-@pytest.mark.parametrize("text", ["", "1,2,3", "a,b,c,d", "1,2,3,nan", "1,2,3,inf,a", "5,5,5,5", "1;2;3;4"])
-def test_no_line(text: str) -> None:
-    with pytest.raises(UsageError, match="--line"):
-        parse_line(text)
-
-
-def test_zones_of_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "zones.json"
-    file.write_text(json.dumps({"door": [[0, 0], [0.5, 0], [0.5, 1]]}))
-    (door,) = read_zones(file)
-    assert door == Zone("door", ((0, 0), (0.5, 0), (0.5, 1)))
-    assert door.on(640, 360).points == ((0, 0), (320, 0), (320, 360))
-    file.write_text(json.dumps([[[0, 0], [9, 0], [9, 9]], [[0, 0], [5, 0], [5, 5]]]))
-    assert [zone.name for zone in read_zones(file)] == ["zone 1", "zone 2"]
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["", "{", "{}", "[]", "3", '{"a": 3}', '{"a": [[0, 0], [1, 1]]}', '{"a": [[0, 0], [1, 1], [0, 0]]}',
-     '{"a": [[0, 0], [1, 1], [1, "x"]]}', '{"a": [[0, 0], [1, 1], [1, 2, 3]]}',
-     '{"a": [[0, 0], [1, 1], [1, NaN]]}'],
-)  # fmt: skip
-def test_no_zones(tmp_path: Path, content: str) -> None:
-    file = tmp_path / "zones.json"
-    file.write_text(content)
-    with pytest.raises(UsageError, match="--zone"):
-        read_zones(file)
-    with pytest.raises(UsageError, match="No such file"):
-        read_zones(tmp_path / "none.json")
-
-
-def test_names_are_told_apart() -> None:
-    check_names([ACROSS], [DOOR])
-    with pytest.raises(UsageError, match="two lines or zones are called 'gate'"):
-        check_names([ACROSS], [Zone("gate", DOOR.points)])
+def test_signs() -> None:
+    counter = Counter([ACROSS], [DOOR])
+    for number, y in enumerate(range(150, 260, 4)):
+        counter.update(frame(number, {1: (200, y)}))
+    zone, line = counter.signs(number / FPS)
+    assert (line.text, line.lit) == ("gate   in 1   out 0", False)
+    assert (zone.text, zone.lit) == ("door   1 inside   1 in all", False)
+    assert counter.lines[0].sign(13 / FPS).lit, "just after it was crossed"
+    assert line.shape == ACROSS

@@ -14,7 +14,7 @@ from visioncli.output.stream import STDOUT, LineStream, check_target
 from visioncli.records import valid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from visioncli.media.frame import Failure
     from visioncli.records import Run, Summary
@@ -26,11 +26,10 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class CsvFile(Sink):
-    """One row a result, one a failure (`error` says `kind: message`); a picture with nothing found has none.
+class Rows(Sink):
+    """A CSV file, written beside its final name, which it takes at the end; stdout (`-`) grows by rows."""
 
-    A file is written beside its final name and takes it at the end; stdout (`-`) gets the rows as they come.
-    """
+    columns: Sequence[str]
 
     def __init__(self, target: str | os.PathLike[str] | BinaryIO, *, force: bool = False) -> None:
         self._names: tuple[Path, Path] | None = None  # the temporary and the final one
@@ -44,23 +43,13 @@ class CsvFile(Sink):
 
     def start(self, run: Run) -> None:
         """The header."""
-        self._stream.write(row(COLUMNS))
+        self.write([self.columns])
 
-    def result(self, result: Result) -> None:
-        """The rows of a picture or frame."""
-        where = (valid(result.source), result.frame, None if result.time is None else round(result.time, 4))
-        rows = [
-            row([*where, result.width, result.height, r["label"], r["class"], r.get("score"),
-                 *r.get("box", (None,) * 4), r.get("id"), None])
-            for r in result.objects()
-        ]  # fmt: skip
-        if rows:
-            self._stream.write(b"".join(rows))
-
-    def failure(self, failure: Failure) -> None:
-        """A row with the reason."""
-        reason = valid(f"{failure.kind}: {failure.message}")
-        self._stream.write(row([valid(failure.source), failure.frame, *(None,) * 11, reason]))
+    def write(self, rows: Iterable[Sequence[object]]) -> None:
+        """Append rows, in one write; None is an empty field."""
+        written = b"".join(map(row, rows))
+        if written:
+            self._stream.write(written)
 
     def end(self, summary: Summary) -> None:
         """The file takes its name."""
@@ -73,6 +62,26 @@ class CsvFile(Sink):
         self._stream.close()
         if self._names is not None:
             discard(self._names[0])
+
+
+class CsvFile(Rows):
+    """One row a result, one a failure (`error`: `kind: message`); a picture with nothing found has none."""
+
+    columns = COLUMNS
+
+    def result(self, result: Result) -> None:
+        """The rows of a picture or frame."""
+        where = (valid(result.source), result.frame, None if result.time is None else round(result.time, 4))
+        self.write(
+            [*where, result.width, result.height, r["label"], r["class"], r.get("score"),
+             *r.get("box", (None,) * 4), r.get("id"), None]
+            for r in result.objects()
+        )  # fmt: skip
+
+    def failure(self, failure: Failure) -> None:
+        """A row with the reason."""
+        reason = valid(f"{failure.kind}: {failure.message}")
+        self.write([[valid(failure.source), failure.frame, *(None,) * 11, reason]])
 
 
 def row(fields: Sequence[object]) -> bytes:
