@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import threading
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from visioncli.errors import InputError, UsageError
+from visioncli.errors import InputError, ModelError, UsageError
 from visioncli.media.frame import Failure, Frame, Input
 from visioncli.models import Options, adapter_class
 from visioncli.pipeline import Answer, Settings, run
@@ -34,12 +35,14 @@ DEFAULTS = {
     "segment-instance": "yolo26n-seg",
     "segment-semantic": "deeplabv3_mobilenet_v3_large",
 }
+IN_THE_BOX = "mini"  # comes with the package and serves every task
+PATIENCE = 3.0  # seconds that the server of a default's weights has to begin to answer
 
 Labels = str | int
 
 
 def load(
-    model: str,
+    model: str | None = None,
     *,
     task: str | None = None,
     device: str = "auto",
@@ -52,22 +55,58 @@ def load(
 ) -> Model:
     """A model ready to run: a name (`yolo26n`), `NAME:WEIGHTS`, or the path of a checkpoint.
 
-    Weights that are not on this machine are downloaded unless `offline`. `imgsz` is px, one number or
-    (height, width). Raises UsageError (no such model or device) and ModelError (weights not to be had, or
-    refused).
+    Without a name it is the default for `task` or, where its weights are neither here nor to be had within
+    three seconds, `mini`, with a UserWarning. Weights that are not on this machine are downloaded unless
+    `offline`. `imgsz` is px, one number or (height, width). Raises UsageError (no such model or device) and
+    ModelError (weights not to be had, or refused).
     """
     if imgsz is not None and (min(imgsz) if isinstance(imgsz, tuple) else imgsz) < 1:
         raise UsageError(f"imgsz must be at least 1, not {imgsz}")
-    resolved = resolve(
+    resolved = choose(
         model,
         task,
         weights_dir=None if weights_dir is None else Path(weights_dir),
         offline=offline,
         progress=False,
     )
+    if model is None and resolved.note:
+        warnings.warn(resolved.note, stacklevel=2)
     return Model(
         resolved, device=device, precision=precision, runtime=runtime, imgsz=imgsz, trust=trust_checkpoint
     )
+
+
+def choose(
+    model: str | None,
+    task: str | None,
+    *,
+    default: str | None = None,
+    weights_dir: Path | None = None,
+    offline: bool = False,
+    progress: bool = True,
+) -> Resolved:
+    """The model that is named, never another; without a name the task's default, or `mini` with a `note`.
+
+    `default` is the key in `DEFAULTS` where that is not the task. Raises as `resolve` for a model that is
+    named.
+    """
+    where: dict[str, Any] = {"weights_dir": weights_dir, "offline": offline, "progress": progress}
+    if model is not None:
+        return resolve(model, task, **where)
+    name = DEFAULTS.get(default or task or "")
+    if name is None:
+        raise UsageError(
+            "neither a model nor a task that has a default", hint=f"tasks: {', '.join(DEFAULTS)}"
+        )
+    try:
+        return resolve(name, task, patience=PATIENCE, **where)
+    except ModelError as missing:
+        found = resolve(IN_THE_BOX, task, **where)
+        why = missing.message.removeprefix(f"{name}: ")
+        better = f"with a network: vision models pull {name}"
+        return replace(
+            found, note=f"{IN_THE_BOX} answers, which comes with vision and sees less: {why} ({better})"
+        )
 
 
 class Model:

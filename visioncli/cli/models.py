@@ -14,7 +14,8 @@ from visioncli import config
 from visioncli.errors import ModelError, UsageError
 from visioncli.registry import weights as store
 from visioncli.registry.cards import COMMANDS, Card, Weights
-from visioncli.registry.lookup import cards, find, resolve
+from visioncli.registry.header import answered
+from visioncli.registry.lookup import cards, every, find, resolve
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -74,22 +75,22 @@ def list_models(
 
 
 def _chosen(task: str | None, family: str | None) -> list[Card]:
-    every = list(cards().values())
+    chosen = every()
     if task is not None:
-        tasks = {t for c in every for t in (c.task, COMMANDS.get(c.task, c.task))}
+        tasks = {t for c in chosen for t in (c.task, COMMANDS.get(c.task, c.task))}
         if task not in tasks:
             raise UsageError(
                 f"--task {task}: there is no such task", hint=f"one of {', '.join(sorted(tasks))}"
             )
-        every = [c for c in every if task in (c.task, COMMANDS.get(c.task, c.task))]
+        chosen = [c for c in chosen if task in (c.task, COMMANDS.get(c.task, c.task))]
     if family is not None:
         wanted = _folded(family)
-        fitting = [c for c in every if wanted in (_folded(c.family), _folded(c.library))]
+        fitting = [c for c in chosen if wanted in (_folded(c.family), _folded(c.library))]
         if not fitting:
-            families = ", ".join(dict.fromkeys(c.family for c in every))
+            families = ", ".join(dict.fromkeys(c.family for c in chosen))
             raise UsageError(f"--family {family}: there is no such family", hint=f"there are {families}")
-        every = fitting
-    return every
+        chosen = fitting
+    return chosen
 
 
 def _folded(name: str) -> str:
@@ -190,23 +191,47 @@ def info(
     config_file: Config = None,
 ) -> None:
     """Show what is known of a model: all its weights, its input, and the memory that a run needs."""
-    card = find(name.partition(":")[0])
+    first, *siblings = find(name.partition(":")[0]).every
     places = store.shelves(weights_dir)
-    variants = [_variant(card, w, places) for w in card.weights]
     if as_json:
-        about = {
-            k: getattr(card, k) for k in ("name", "task", "family", "library", "adapter", "factory", "plugin")
-        }
-        about |= {"params": card.params, "gflops": card.gflops, "classes": len(card.labels())}
-        print(json.dumps({**about, "default": card.default, "weights": variants}, indent=2))
+        also = {"siblings": [_about(card, places) for card in siblings]} if siblings else {}
+        print(json.dumps({**_about(first, places), **also}, indent=2))
         return
+    _print_info(first, places)
+    for card in siblings:
+        print()
+        _print_info(card, places)
+
+
+def _about(card: Card, places: Places) -> dict[str, Any]:
+    keys = ("name", "task", "family", "library", "adapter", "factory", "plugin")
+    return {
+        **{key: getattr(card, key) for key in keys},
+        "params": card.params,
+        "gflops": card.gflops,
+        "classes": len(_labels(card, places)),
+        "default": card.default,
+        "weights": [_variant(card, w, places) for w in card.weights],
+    }
+
+
+def _labels(card: Card, places: Places) -> Sequence[str]:
+    """The card's, or those that a file which comes with the package says it answers."""
+    weights = card.default_weights
+    path = next(store.present(card, weights, places), None) if weights and weights.packaged else None
+    return answered(path, card.task, card.labels()) if path else card.labels()
+
+
+def _print_info(card: Card, places: Places) -> None:
     command = COMMANDS.get(card.task, card.task)
     print(f"{card.name}: {command}, {card.family}, from {card.plugin or card.library}")
     print(f"  parameters   {_count(card.params)}")
     print(f"  GFLOPs       {_gflops(card.gflops)} a picture (multiplications and additions counted apart)")
-    print(f"  classes      {len(card.labels()) or 'as the checkpoint says'}")
-    for variant in variants:
-        _print_variant(card, variant)
+    labels = _labels(card, places)
+    some = f": {', '.join(labels)}" if len(labels) < len(card.labels()) else ""
+    print(f"  classes      {len(labels) or 'as the checkpoint says'}{some}")
+    for weights in card.weights:
+        _print_variant(card, weights, _variant(card, weights, places))
 
 
 def _variant(card: Card, weights: Weights, places: Places) -> dict[str, Any]:
@@ -240,19 +265,23 @@ def memory_mb(card: Card, weights: Weights) -> dict[str, float] | None:
     return {"weights": held, "activations": activations, "total": round(held + activations, 1)}
 
 
-def _print_variant(card: Card, variant: dict[str, Any]) -> None:
+def _print_variant(card: Card, weights: Weights, variant: dict[str, Any]) -> None:
     mark = " (the default)" if variant["name"] == card.default and len(card.weights) > 1 else ""
     figures = ", ".join(f"{_LABELS.get(k, k)} {v}" for k, v in variant["metrics"].items())
     digest = variant["sha256"] or ""
+    figures = f"{figures} ({weights.page})" if figures else f"none published ({weights.page})"
+    download = ", ".join(filter(None, (_size(weights.bytes), variant["url"]))) or "not published"
     lines = {
-        "figures": f"{figures} ({variant['page']})" if figures else f"none published ({variant['page']})",
+        "figures": f"in {weights.page}, the model card" if weights.packaged else figures,
         "input": _input(variant["input"]),
         "memory": _memory(variant["memory_mb"]),
-        "download": ", ".join(filter(None, (_size(variant["bytes"]), variant["url"]))) or "not published",
+        "download": f"none: {_size(weights.bytes)} that come with vision" if weights.packaged else download,
         "SHA-256": f"{digest}…" if 0 < len(digest) < 64 else digest or "none published",
         "licence": variant["licence"] + (" (not for commercial use)" if "-NC" in variant["licence"] else ""),
         "here": variant["path"] or "no",
     }
+    if weights.packaged:
+        del lines["SHA-256"]
     if variant["unfit"]:
         lines["not usable"] = variant["unfit"]
     print(f"\n{card.name}:{variant['name']}{mark}")
@@ -333,7 +362,8 @@ def verify(
     config_file: Config = None,
 ) -> None:
     """Hash the weights on this machine again and compare: all, or those named. Exit 5 if one is wrong."""
-    chosen = [_known(n) for n in names] if names else [(c, w) for c in cards().values() for w in c.weights]
+    published = [(c, w) for c in cards().values() for w in c.weights if not w.packaged]
+    chosen = [_known(n) for n in names] if names else published
     places = store.shelves(weights_dir)
     wrong = 0
     rows = []

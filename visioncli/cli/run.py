@@ -232,12 +232,12 @@ def _media(outputs: Outputs, crops: Path | None, terminal: Terminal) -> MediaSin
 
 
 def _model(task: str, default: str, network: Network, terminal: Terminal) -> Model:
-    from visioncli.api import DEFAULTS, Model
-    from visioncli.registry.lookup import resolve
+    from visioncli.api import Model, choose
 
-    resolved = resolve(
-        network.model or DEFAULTS[default],
+    resolved = choose(
+        network.model,
         task,
+        default=default,
         weights_dir=network.weights_dir,
         offline=network.offline,
         progress=not terminal.quiet,

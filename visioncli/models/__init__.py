@@ -115,6 +115,9 @@ ADAPTERS = {
     "ultralytics-classify": "visioncli.models.yolo_classify:YoloClassifier",
     "torchvision-classify": "visioncli.models.tv_classify:TorchvisionClassifier",
     "torchvision-detect": "visioncli.models.tv_detect:TorchvisionDetector",
+    "mini-detect": "visioncli.models.mini:MiniDetector",
+    "mini-classify": "visioncli.models.mini:MiniClassifier",
+    "mini-segment": "visioncli.models.mini:MiniSegmenter",
 }
 
 

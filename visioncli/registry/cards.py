@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,11 @@ COMMANDS = {
 """The `vision` command that runs a task."""
 
 _WEIGHTS_KEYS = frozenset(
-    {"name", "file", "url", "sha256", "bytes", "licence", "page", "input", "params", "gmacs", "unfit"}
-)
+    {
+        "name", "file", "url", "sha256", "bytes", "licence", "page", "input", "params", "gmacs", "unfit",
+        "packaged",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class Weights:
     where the publisher gives none. `bytes` is rounded to the kilobyte where the publisher rounds, computed
     (`measured`) where it gives none. `metrics`: `top1`, `top5`, `map`, `map50`, `mask_map`, `miou`,
     `pixel_acc`, in per cent, as published on `page`. `input`, `params`, `gflops` are None unless they
-    differ from the card's. `unfit` says why a variant cannot be run although it is published.
+    differ from the card's. `unfit` says why a variant cannot be run although it is published. `packaged`: the
+    file comes with `visioncli` itself.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Weights:
     gflops: float | None = None
     activations_mb: float | None = None
     unfit: str | None = None
+    packaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Card:
     builder's name in torchvision or the name of Ultralytics' YAML. `params` is a count; `gflops` counts
     multiplications and additions apart, at the card's input size; `activations_mb` is the peak of live
     activations at batch 1, fp32, in MB (10^6 bytes). `names` is a label set of `labels()`; a checkpoint
-    that carries its own labels overrules it.
+    that carries its own labels overrules it. `siblings` are the cards of the same name for other tasks.
     """
 
     name: str
@@ -75,6 +80,12 @@ class Card:
     input: Mapping[str, Any] = field(default_factory=dict)
     names: str | tuple[str, ...] = ""
     plugin: str | None = None
+    siblings: tuple[Card, ...] = ()
+
+    @property
+    def every(self) -> tuple[Card, ...]:
+        """This card and its siblings: one a task."""
+        return (self, *self.siblings)
 
     @property
     def default_weights(self) -> Weights | None:
@@ -105,16 +116,21 @@ def labels(name: str) -> tuple[str, ...]:
 
 @cache
 def builtin() -> Mapping[str, Card]:
-    """All cards that come with the tool, by name, in the order of the files."""
+    """All cards that come with the tool, by name, in the order of the files.
+
+    A name that stands for several tasks has the first one's card, with the others as its siblings.
+    """
     measured = tomllib.loads((HERE / "data" / "measured.toml").read_text(encoding="utf-8"))
     cards: dict[str, Card] = {}
-    for file in ("torchvision", "ultralytics"):
+    for file in ("mini", "torchvision", "ultralytics"):
         tables = tomllib.loads((HERE / "data" / f"{file}.toml").read_text(encoding="utf-8"))
         for group in tables["group"]:
             models = group.pop("model")
             for name, table in models.items():
                 table["input"] = {**group.get("input", {}), **table.get("input", {})}
-                cards[name] = _card(name, {**group, **table}, measured.get(name, {}))
+                card = _card(name, {**group, **table}, measured.get(name, {}))
+                first = cards.get(name)
+                cards[name] = replace(first, siblings=(*first.siblings, card)) if first else card
     return cards
 
 
@@ -131,7 +147,7 @@ def _card(name: str, table: dict[str, Any], measured: dict[str, Any]) -> Card:
         default=table.get("default", weights[0].name),
         params=table.get("params", measured.get("params")),
         gflops=_gflops(table) or measured.get("gflops"),
-        activations_mb=measured.get("activations_mb"),
+        activations_mb=table.get("activations_mb", measured.get("activations_mb")),
         input=table["input"],
         names=table["names"],
     )
@@ -142,7 +158,7 @@ def _weights(name: str, row: dict[str, Any], table: dict[str, Any], measured: di
     return Weights(
         name=row["name"],
         filename=filename,
-        url=table["base"] + filename,
+        url=table["base"] + filename if "base" in table else None,
         sha256=row.get("sha256"),
         bytes=row.get("bytes", measured.get("bytes")),
         licence=row.get("licence", table["licence"]),
@@ -153,6 +169,7 @@ def _weights(name: str, row: dict[str, Any], table: dict[str, Any], measured: di
         gflops=_gflops(row),
         activations_mb=measured.get("variants", {}).get(row["name"]),
         unfit=row.get("unfit"),
+        packaged=row.get("packaged", False),
     )
 
 

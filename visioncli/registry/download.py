@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +69,36 @@ def download(
         raise
     except OSError as e:
         raise DownloadError(f"{target.parent}: {e.strerror or e}") from e
+
+
+def reach(url: str, seconds: float) -> None:
+    """Raise DownloadError unless the server begins to answer well within `seconds`.
+
+    In a thread, since looking up a name has no time limit. One that hangs is left behind and ends with the
+    process.
+    """
+    outcome: list[int | Exception] = []
+
+    def ask() -> None:
+        try:
+            with _client() as client, client.stream("GET", url) as answer:
+                outcome.append(answer.status_code)
+        except Exception as e:  # told below, in the thread that waits
+            outcome.append(e)
+
+    thread = threading.Thread(target=ask, name="reach", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    host = urlsplit(url).netloc
+    if not outcome:
+        raise DownloadError(f"no answer from {host} within {seconds:g} s")
+    found = outcome[0]
+    if isinstance(found, DownloadError):
+        raise found
+    if isinstance(found, Exception):
+        raise DownloadError(f"no connection to {host}: {found}") from found
+    if found >= 400:
+        raise DownloadError(f"{url}: {found}")
 
 
 def _locked(url: str, target: Path, sha256: str | None, licence: str | None, progress: bool) -> str:

@@ -82,14 +82,18 @@ def find(name: str, task: str | None = None) -> Card:
     card = builtin().get(name) or plugins().get(name)
     if card is None:
         raise UsageError(f"there is no model {name!r}", hint=_suggest(name, task))
-    _check_task(card, task, name)
-    return card
+    return _for_task(card, task, name)
+
+
+def every() -> list[Card]:
+    """All cards, those of one name for several tasks one after the other."""
+    return [one for card in cards().values() for one in card.every]
 
 
 def _suggest(name: str, task: str | None) -> str:
     from difflib import get_close_matches
 
-    fitting = {n.lower(): n for n, c in cards().items() if task is None or same_command(c.task, task)}
+    fitting = {c.name.lower(): c.name for c in every() if task is None or same_command(c.task, task)}
     close = [fitting[n] for n in get_close_matches(name.lower(), list(fitting), n=3, cutoff=0.6)]
     if not close:
         return "vision models list shows all; a checkpoint is named by its path"
@@ -106,13 +110,18 @@ def same_command(one: str, other: str) -> bool:
     return COMMANDS.get(one, one) == COMMANDS.get(other, other)
 
 
-def _check_task(card: Card, task: str | None, spec: str) -> None:
-    if task is not None and not same_command(card.task, task):
+def _for_task(card: Card, task: str | None, spec: str) -> Card:
+    """The card itself or its sibling for `task`; UsageError where there is none."""
+    if task is None:
+        return card
+    fitting = next((c for c in card.every if same_command(c.task, task)), None)
+    if fitting is None:
         command = COMMANDS.get(card.task, card.task)
         raise UsageError(
             f"{spec} is a model for {command}, not for {COMMANDS.get(task, task)}",
             hint=f"vision {command} --model {spec}; vision models list --task {task} shows those that fit",
         )
+    return fitting
 
 
 def resolve(
@@ -122,11 +131,13 @@ def resolve(
     weights_dir: Path | None = None,
     offline: bool = False,
     progress: bool = True,
+    patience: float | None = None,
 ) -> Resolved:
     """The card and the weights file of `NAME`, `NAME:VARIANT`, `NAME:PATH` or the `PATH` of a checkpoint.
 
-    Downloads what is published and not on this machine, unless `offline`. Raises UsageError for what names
-    no model or one for another task, ModelError where the weights are not to be had.
+    Downloads what is published and not on this machine, unless `offline`; `patience`: seconds within which
+    the server must begin to answer. Raises UsageError for what names no model or one for another task,
+    ModelError where the weights are not to be had.
     """
     name, colon, rest = spec.partition(":")
     if not colon and _is_path(spec):
@@ -153,6 +164,7 @@ def resolve(
         weights_dir=weights_dir,
         offline=offline,
         progress=progress,
+        patience=patience,
         spec=name if weights == card.default_weights else f"{name}:{weights.name}",
     )
     return Resolved(card, weights, found.path, found.sha256, found.note)
@@ -196,8 +208,7 @@ def _resolve_path(path: Path, task: str | None, spec: str) -> Resolved:
             f"{spec}: does not say which network its weights are for",
             hint="name it too: --model NAME:PATH, such as resnet50:PATH; vision models list shows the names",
         )
-    _check_task(known, task, spec)
-    return _with_path(known, path)
+    return _with_path(_for_task(known, task, spec), path)
 
 
 def _ultralytics(path: Path, network: str, known: Card | None, task: str | None, spec: str) -> Resolved:
@@ -209,7 +220,7 @@ def _ultralytics(path: Path, network: str, known: Card | None, task: str | None,
     if card is None:
         imgsz = 224 if what == "classify" else 640
         card = Card(path.stem, what, "Ultralytics", "ultralytics", adapter, path.stem, input={"imgsz": imgsz})
-    _check_task(card, task, spec)
+    _for_task(card, task, spec)
     return Resolved(card, card.default_weights, path, store.sha256(path))
 
 

@@ -14,6 +14,8 @@ from visioncli.errors import ModelError
 from visioncli.registry.cards import Card, Weights
 
 CHUNK = 1 << 20
+PACKAGED = Path(__file__).parent.parent / "models" / "data"
+"""The weights that come with the package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def expected(path: Path, weights: Weights) -> str | None:
 def candidates(card: Card, weights: Weights, yours: bool) -> list[str]:
     """File names to look for: the published one; in the user's folders also the plain name of the default."""
     names = [weights.filename]
-    if yours and weights == card.default_weights:
+    if yours and weights == card.default_weights and not weights.packaged:
         suffixes = (".pt",) if card.library == "ultralytics" else (".pth", ".safetensors")
         names += [card.name + s for s in suffixes if card.name + s not in names]
     return names
@@ -128,7 +130,7 @@ def locate(card: Card, weights: Weights, weights_dir: Path | None = None) -> Fou
 def shelves(weights_dir: Path | None = None) -> list[tuple[Folder, frozenset[str]]]:
     """The folders with the names in them, each read once: for going through many models."""
     found = []
-    for folder in folders(weights_dir):
+    for folder in [*folders(weights_dir), Folder(PACKAGED, False)]:
         try:
             names = frozenset(os.listdir(folder.path))  # noqa: PTH208  (a Path a file would be slow)
         except OSError:  # not there, or not ours to read
@@ -161,7 +163,7 @@ def verdict(path: Path, weights: Weights) -> tuple[str, str]:
 
 def _search(card: Card, weights: Weights, weights_dir: Path | None) -> tuple[Found | None, list[Path]]:
     refused: list[Path] = []
-    for folder in folders(weights_dir):
+    for folder in [*folders(weights_dir), *([Folder(PACKAGED, False)] if weights.packaged else [])]:
         for name in candidates(card, weights, folder.yours):
             path = folder.path / name
             if not path.is_file():
@@ -189,11 +191,13 @@ def fetch(
     weights_dir: Path | None = None,
     offline: bool = False,
     progress: bool = True,
+    patience: float | None = None,
     spec: str | None = None,
 ) -> Found:
     """The weights, downloaded where they are not on this machine.
 
-    `offline`: no connection is made. Raises ModelError with where it was looked for and how to go without.
+    `offline`: no connection is made. `patience`: seconds within which the server must begin to answer. Raises
+    ModelError with where it was looked for and how to go without.
     """
     found, refused = _search(card, weights, weights_dir)
     if found:
@@ -206,10 +210,12 @@ def fetch(
             f"{spec}: {weights.filename} is not on this machine, and {why}",
             hint=_ways(card, weights, spec, url, weights_dir, refused),
         )
-    from visioncli.registry.download import DownloadError, download
+    from visioncli.registry.download import DownloadError, download, reach
 
     target = destination(weights_dir) / weights.filename
     try:
+        if patience is not None:
+            reach(url, patience)
         digest = download(url, target, sha256=weights.sha256, licence=weights.licence, progress=progress)
     except DownloadError as e:
         raise ModelError(
