@@ -46,16 +46,18 @@ def above(plane: Floats, rows: Floats, columns: Floats, threshold: float) -> Mas
 def largest(planes: Floats, rows: Floats, columns: Floats) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """(h, w): which of the planes (C, m, n) is the largest at each pixel; equals go to the first.
 
-    uint8 up to 255 planes, else uint16: the largest value of either is left for "none".
+    uint8 up to 255 planes, else uint16: the largest value of either is left for "none". Weights are positive:
+    a plane that is nowhere above the first before is nowhere above it after, and is left out.
     """
     dtype = np.uint8 if len(planes) <= np.iinfo(np.uint8).max else np.uint16
     out = np.zeros((len(rows), len(columns)), dtype)
-    lines = planes @ columns.T
+    there = [0, *np.flatnonzero((planes > planes[0]).any(axis=(1, 2))).tolist()]
+    lines = planes[there] @ columns.T
     for block, down in _blocks(rows, len(columns)):
         weights = rows[block, down]
         best = weights @ lines[0, down]
-        for c in range(1, len(planes)):
-            values = weights @ lines[c, down]
+        for c, line in zip(there[1:], lines[1:], strict=True):
+            values = weights @ line[down]
             np.copyto(out[block], dtype(c), where=values > best)
             np.maximum(best, values, out=best)
     return out
