@@ -21,6 +21,11 @@ Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 
+def is_background(name: str) -> bool:
+    """Whether a class is called background, as torchvision's `__background__`."""
+    return name.strip("_").casefold() == "background"
+
+
 @dataclass(frozen=True, slots=True)
 class Classes:
     """The k best classes of a picture, best first: `classes` (k,) int64, `scores` (k,) float32 in 0..1."""
@@ -80,7 +85,8 @@ class Masks:
 class Regions:
     """A class for every pixel: `map` (height, width) uint8 or uint16, an index into the result's names.
 
-    `classes` are those that occur, largest first, int64; `areas` int64 px of each.
+    The largest value of the map's type (255, 65535) is a pixel of no class. `classes` are those that occur,
+    largest first, int64; `areas` int64 px of each.
     """
 
     map: NDArray[np.uint8] | NDArray[np.uint16]
@@ -93,14 +99,18 @@ class Regions:
     @classmethod
     def of(cls, map: NDArray[np.uint8] | NDArray[np.uint16]) -> Regions:
         """Count a map's classes."""
-        areas = np.bincount(map.reshape(-1))
+        none = np.iinfo(map.dtype).max
+        areas = np.zeros(int(none) + 1, np.int64)
+        for start in range(0, len(map), 256):  # numpy counts in a copy of eight bytes a pixel
+            areas += np.bincount(map[start : start + 256].reshape(-1), minlength=len(areas))
+        areas = areas[:none]
         classes = np.flatnonzero(areas)
         classes = classes[np.argsort(-areas[classes], kind="stable")]
         return cls(map, classes, areas[classes])
 
     def foreground(self, names: Sequence[str]) -> Ints:
-        """The classes but for the background (torchvision calls it `__background__`), largest first."""
-        return self.classes[[names[c].strip("_").casefold() != "background" for c in self.classes.tolist()]]
+        """The classes but for the background, largest first."""
+        return self.classes[[not is_background(names[c]) for c in self.classes.tolist()]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +149,7 @@ class Result:
     """A model's answer to one picture or one frame of a video.
 
     `frame` (counted from 0 as decoded) and `time` (seconds, the container's own) are None for a picture.
-    `names[c]` is the label of class `c`.
+    `names[c]` is the label of class `c`. `mask_file` is where its masks are written, if they are.
     """
 
     source: str
@@ -149,6 +159,7 @@ class Result:
     names: Sequence[str] = field(repr=False)
     frame: int | None = None
     time: float | None = None
+    mask_file: str | None = None
 
     def __len__(self) -> int:
         return len(self.prediction)

@@ -18,7 +18,9 @@ from visioncli.errors import OutputError, UsageError
 from visioncli.media import pictures
 from visioncli.media.frame import Frame, Input
 from visioncli.media.video_in import open_video
-from visioncli.output.media import MediaSink, check_new_file, crop, safe_label, save_image
+from visioncli.output.images import save_image
+from visioncli.output.media import MediaSink, check_new_file
+from visioncli.output.objects import crop, safe_label
 from visioncli.results import Classes, Detections, Result
 
 NAMES = ["person", "traffic light/röd", "日本 語"]
