@@ -115,6 +115,7 @@ ADAPTERS = {
     "ultralytics-classify": "visioncli.models.yolo_classify:YoloClassifier",
     "torchvision-classify": "visioncli.models.tv_classify:TorchvisionClassifier",
     "torchvision-detect": "visioncli.models.tv_detect:TorchvisionDetector",
+    "torchvision-semantic": "visioncli.models.tv_semantic:TorchvisionSemantic",
     "mini-detect": "visioncli.models.mini:MiniDetector",
     "mini-classify": "visioncli.models.mini:MiniClassifier",
     "mini-segment": "visioncli.models.mini:MiniSegmenter",

@@ -27,8 +27,6 @@ def resize_and_crop(
     `resize` is the shorter side or (height, width); `crop` is (height, width), padded with black where the
     resized picture is smaller. Pillow's antialiased resize, which both libraries use on PIL pictures.
     """
-    from PIL import Image as Pillow
-
     image = _without_ends(image)
     height, width = image.shape[:2]
     if isinstance(resize, int):
@@ -37,10 +35,17 @@ def resize_and_crop(
         size = (resize, longer) if height <= width else (longer, resize)
     else:
         size = resize
-    if size != (height, width):
-        resample = Pillow.Resampling[interpolation.upper()]
-        image = np.asarray(Pillow.fromarray(image).resize((size[1], size[0]), resample))
-    return _center_crop(image, crop)
+    return _center_crop(resize_to(image, size, interpolation), crop)
+
+
+def resize_to(image: Image, size: tuple[int, int], interpolation: Interpolation) -> Image:
+    """(H, W, 3) uint8 to (h, w, 3) with Pillow's antialiased resize, as torchvision's transforms."""
+    from PIL import Image as Pillow
+
+    if size == image.shape[:2]:
+        return image
+    resample = Pillow.Resampling[interpolation.upper()]
+    return np.asarray(Pillow.fromarray(image).resize((size[1], size[0]), resample))
 
 
 def _without_ends(image: Image) -> Image:

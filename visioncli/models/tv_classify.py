@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,20 +10,20 @@ import numpy as np
 
 from visioncli.errors import UsageError
 from visioncli.models import Array, Batch, Network, Options
+from visioncli.models._torchvision import TorchvisionAdapter, input_numbers
 from visioncli.models.geometry import resize_and_crop, softmax, top_k
 from visioncli.results import Image, Prediction
 
 if TYPE_CHECKING:
     import torch
 
-    from visioncli.models.tv_weights import State
     from visioncli.registry.cards import Card
 
 # Their position embeddings are tables of one size.
 FIXED_SIZE = ("vit_", "maxvit_")
 
 
-class TorchvisionClassifier:
+class TorchvisionClassifier(TorchvisionAdapter):
     """A torchvision classification network; answers as `model(weights.transforms()(picture))` does."""
 
     task = "classify"
@@ -32,7 +31,7 @@ class TorchvisionClassifier:
     def __init__(
         self, card: Card, weights: Path, *, imgsz: tuple[int, int] | None = None, trust: bool = False
     ) -> None:
-        self._card, self._path, self._trust = card, weights, trust
+        super().__init__(card, weights, trust=trust)
         numbers = input_numbers(card, weights)
         self._resize, self._crop = int(numbers["resize"]), int(numbers["crop"])
         self._interpolation = numbers["interpolation"]
@@ -50,15 +49,6 @@ class TorchvisionClassifier:
             )
         return round(imgsz[0] * self._resize / self._crop), imgsz[0]
 
-    @cached_property
-    def names(self) -> Sequence[str]:
-        """Labels by class index: the card's, or `class 0`, … where the weights are for another number."""
-        labels = self._card.labels()
-        if any(w.filename == self._path.name for w in self._card.weights):
-            return labels
-        count = self._class_count
-        return labels if count == len(labels) else tuple(f"class {i}" for i in range(count))
-
     def prepare(self, images: Sequence[Image]) -> Batch:
         """Centre crops, uint8 (N, H, W, 3)."""
         crop = (self._crop, self._crop)
@@ -73,18 +63,6 @@ class TorchvisionClassifier:
         """The k best classes."""
         return [top_k(row, options.top_k) for row in softmax(outputs[0])]
 
-    @cached_property
-    def _state(self) -> State:
-        from visioncli.models.tv_weights import read_state
-
-        return read_state(self._path, trust=self._trust)
-
-    @cached_property
-    def _class_count(self) -> int:
-        from visioncli.models.tv_weights import class_count
-
-        return class_count(self._make, self._state, len(self._card.labels()))
-
     def _make(self, classes: int) -> torch.nn.Module:
         import torchvision
 
@@ -98,14 +76,5 @@ class TorchvisionClassifier:
 
     def _build(self) -> torch.nn.Module:
         from visioncli.models.tv_networks import Classifier
-        from visioncli.models.tv_weights import fit
 
-        model = fit(lambda: self._make(self._class_count), self._state, self._path, self._card.factory)
-        self.__dict__.pop("_state", None)  # the network holds the tensors now
-        return Classifier(model, self._mean, self._std).eval()
-
-
-def input_numbers(card: Card, weights: Path) -> Mapping[str, Any]:
-    """What a file of weights takes: its own variant's numbers, else those of the card's default."""
-    variant = next((w for w in card.weights if w.filename == weights.name), card.default_weights)
-    return card.input_for(variant)
+        return Classifier(self._trained(), self._mean, self._std).eval()

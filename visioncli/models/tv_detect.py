@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,15 +17,14 @@ import numpy as np
 from visioncli.errors import ModelError, UsageError
 from visioncli.models import Array, Batch, Network, Options
 from visioncli.models import tv_candidates as candidates
+from visioncli.models._torchvision import TorchvisionAdapter, input_numbers
 from visioncli.models.geometry import resize_normalised, scale_boxes
 from visioncli.models.nms import nms, torchvision_batched_nms
-from visioncli.models.tv_classify import input_numbers
 from visioncli.results import Detections, Floats, Image, Prediction
 
 if TYPE_CHECKING:
     import torch
 
-    from visioncli.models.tv_weights import State
     from visioncli.registry.cards import Card
 
 Find = Callable[[Sequence[Array], int, tuple[int, int], float], candidates.Candidates]
@@ -80,7 +79,7 @@ class Fit:
     inner: tuple[int, int]
 
 
-class TorchvisionDetector:
+class TorchvisionDetector(TorchvisionAdapter):
     """A torchvision detector; answers as `model([picture])` does with the same thresholds."""
 
     task = "detect"
@@ -88,7 +87,7 @@ class TorchvisionDetector:
     def __init__(
         self, card: Card, weights: Path, *, imgsz: tuple[int, int] | None = None, trust: bool = False
     ) -> None:
-        self._card, self._path, self._trust = card, weights, trust
+        super().__init__(card, weights, trust=trust)
         self._kind = _kind(card.factory)
         numbers = input_numbers(card, weights)
         self._mean, self._std = tuple(numbers["mean"]), tuple(numbers["std"])
@@ -99,14 +98,9 @@ class TorchvisionDetector:
             )
         self._sides = None if self._fixed else _sides(imgsz, numbers["min"], numbers["max"])
 
-    @cached_property
-    def names(self) -> Sequence[str]:
-        """Labels by class index: the card's, or `class 0`, … where the weights are for another number."""
-        labels = self._card.labels()
-        if any(w.filename == self._path.name for w in self._card.weights):
-            return labels
-        count = self._class_count
-        return labels if count == len(labels) else tuple(f"class {i}" for i in range(count))
+    @property
+    def _classes_in(self) -> str:
+        return self._kind.classes
 
     def prepare(self, images: Sequence[Image]) -> Batch:
         """float32 (N, 3, H, W), normalised, resized and padded; for Faster R-CNN also the sizes (N, 2).
@@ -156,18 +150,6 @@ class TorchvisionDetector:
             kept = torchvision_batched_nms(boxes, scores, labels, iou, options.max_det)
         return Detections(scale_boxes(boxes[kept], fit.inner, fit.size), scores[kept], labels[kept])
 
-    @cached_property
-    def _state(self) -> State:
-        from visioncli.models.tv_weights import read_state
-
-        return read_state(self._path, trust=self._trust)
-
-    @cached_property
-    def _class_count(self) -> int:
-        from visioncli.models.tv_weights import class_count
-
-        return class_count(self._make, self._state, len(self._card.labels()), self._kind.classes)
-
     def _make(self, classes: int) -> torch.nn.Module:
         import torchvision
 
@@ -180,14 +162,14 @@ class TorchvisionDetector:
         from torch.nn import BatchNorm2d
 
         from visioncli.models import tv_networks
-        from visioncli.models.tv_weights import fit, frozen
+        from visioncli.models.tv_weights import frozen
 
-        model = fit(lambda: self._make(self._class_count), self._state, self._path, self._card.factory)
-        if self._kind.exact_norm and frozen(self._state):
+        exact = self._kind.exact_norm and frozen(self._state)
+        model = self._trained()
+        if exact:
             for module in model.modules():
                 if isinstance(module, BatchNorm2d):
                     module.eps = 0.0
-        self.__dict__.pop("_state", None)  # the network holds the tensors now
         network: torch.nn.Module = getattr(tv_networks, self._kind.module)(model)
         return network.eval()
 

@@ -9,21 +9,38 @@ from torch import Tensor
 from torchvision.models.detection.image_list import ImageList
 
 
-class Classifier(torch.nn.Module):
-    """uint8 (N, H, W, 3) to logits (N, C), normalised as `transforms.functional.normalize` does."""
+class _Normalised(torch.nn.Module):
+    """A network that takes uint8 (N, H, W, 3), normalised as `transforms.functional.normalize` does."""
 
     def __init__(self, model: torch.nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
-        self.model = model
+        self.model: Any = model
         self.mean, self.std = mean, std
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor]:
-        """(logits,)."""
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """(N, 3, H, W) in the network's precision."""
         x = pixels.permute(0, 3, 1, 2).contiguous().float() / 255
         mean, std = (torch.tensor(v, device=x.device)[:, None, None] for v in (self.mean, self.std))
         # Normalised in fp32 whatever the network computes in.
-        x = ((x - mean) / std).to(next(self.model.parameters()).dtype)
-        return (self.model(x).float(),)
+        return ((x - mean) / std).to(next(self.model.parameters()).dtype)
+
+
+class Classifier(_Normalised):
+    """Logits (N, C)."""
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor]:
+        """(logits,)."""
+        return (self.model(self.normalised(pixels)).float(),)
+
+
+class Semantic(_Normalised):
+    """Logits (N, C, h, w) at the resolution of the last layer: FCN and DeepLabV3, and LR-ASPP."""
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor]:
+        """(logits,)."""
+        features = self.model.backbone(self.normalised(pixels))
+        logits = self.model.classifier(features.get("out", features))
+        return (logits.float(),)
 
 
 class TwoStage(torch.nn.Module):
