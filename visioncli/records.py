@@ -24,6 +24,7 @@ from visioncli.output.stream import LineStream
 if TYPE_CHECKING:
     from visioncli.media.frame import Failure
     from visioncli.results import Result
+    from visioncli.track.summary import VideoSummary
 
 SCHEMA = 1
 
@@ -92,15 +93,20 @@ class Summary:
         return line
 
 
-def result_line(result: Result) -> Line:
-    """The `result` line of a picture, or of a frame (then with `frame` and `time`)."""
+def result_line(result: Result, *, polygons: bool = False) -> Line:
+    """The `result` line of a picture, or of a frame (then with `frame` and `time`).
+
+    `polygons` adds each mask's outline to its run lengths.
+    """
     line: Line = {"type": "result", "source": result.source}
     if result.frame is not None:
         line["frame"] = result.frame
         line["time"] = None if result.time is None else round(result.time, 4)
     line["width"] = result.width
     line["height"] = result.height
-    line["results"] = result.objects(masks=True)
+    if result.mask_file is not None:
+        line["mask_file"] = result.mask_file
+    line["results"] = result.objects(masks=True, polygons=polygons)
     return line
 
 
@@ -113,6 +119,11 @@ def error_line(failure: Failure) -> Line:
         "kind": failure.kind,
         "message": failure.message,
     }
+
+
+def summary_line(source: str, summary: VideoSummary) -> Line:
+    """The `summary` line of a tracked video, before its `done`: its tracks, and what was counted."""
+    return {"type": "summary", "source": source, **summary.fields()}
 
 
 def done_line(source: str, frames: int, skipped_packets: int) -> Line:

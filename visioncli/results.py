@@ -208,12 +208,13 @@ class Result:
             raise AttributeError("no semantic map: the model is not a semantic segmenter")  # noqa: TRY004
         return self.prediction
 
-    def objects(self, *, masks: bool = False) -> list[dict[str, Any]]:
+    def objects(self, *, masks: bool = False, polygons: bool = False) -> list[dict[str, Any]]:
         """The results as the record writes them (scores and fractions to 1e-4, boxes to 1e-2).
 
-        Masks, as COCO's run lengths, only where they are asked for: they are long.
+        Masks, as COCO's run lengths and as polygons, only where they are asked for: they are long.
         """
         from visioncli import rle
+        from visioncli.polygons import multipolygon
 
         pixels = self.width * self.height
         if isinstance(self.prediction, Regions):
@@ -234,6 +235,8 @@ class Result:
                     row["id"] = int(found.ids[i])
                 if runs:
                     row["mask"] = runs[i]
+                if cut is not None and polygons:
+                    row["polygons"] = multipolygon(cut.crops[i], tuple(cut.corners[i].tolist()))
                 if areas:
                     row |= {"area": areas[i], "fraction": round(areas[i] / pixels, 4)}
             rows.append(row)

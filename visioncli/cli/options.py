@@ -265,6 +265,51 @@ class Crops:
     ] = None
 
 
+@dataclass(frozen=True)
+class SegmentOutputs:
+    """What masks are good for."""
+
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            "--masks",
+            metavar="DIR",
+            help="Save masks here as PNG: each pixel the number of its object, or its class.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
+    cutouts: Annotated[
+        Path | None,
+        typer.Option(
+            "--cutouts",
+            metavar="DIR",
+            help="Save each object on transparency here.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
+    background: Annotated[
+        str | None,
+        typer.Option(
+            "--background",
+            metavar="blur|remove|COLOR|IMAGE",
+            help="Instead of drawing, change what is behind the objects.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
+    polygons: Annotated[
+        bool,
+        typer.Option(
+            "--polygons", help="Add masks as polygons to --jsonl and --json.", rich_help_panel=OUTPUT
+        ),
+    ] = False
+    alpha: Annotated[
+        float,
+        typer.Option(
+            "--alpha", min=0, max=1, metavar="X", help="How opaque masks are drawn.", rich_help_panel=OUTPUT
+        ),
+    ] = 0.4
+
+
 def takes(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command's function one argument a group, filled from the flat options that typer sees."""
 

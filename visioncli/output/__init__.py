@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING
 from visioncli.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from visioncli.media.frame import Failure
     from visioncli.output.terminal import Terminal
     from visioncli.records import Run, Summary
     from visioncli.results import Result
+    from visioncli.track.counting import Event
+    from visioncli.track.summary import VideoSummary
 
 
 class Sink:
@@ -28,6 +32,7 @@ class Sink:
     """
 
     pictures_only = False
+    shows_summaries = False
 
     def start(self, run: Run) -> None:
         """The model is loaded, work begins."""
@@ -37,6 +42,12 @@ class Sink:
 
     def failure(self, failure: Failure) -> None:
         """An input or a frame without an answer."""
+
+    def happened(self, events: Sequence[Event]) -> None:
+        """Tracks crossed lines, came to zones or left them."""
+
+    def summary(self, source: str, summary: VideoSummary) -> None:
+        """A tracked video's summary; `done` follows."""
 
     def done(self, source: str, frames: int, skipped_packets: int) -> None:
         """A video has ended."""
@@ -55,8 +66,11 @@ def open_sinks(
     jsonl: str | None = None,
     csv: str | None = None,
     force: bool = False,
+    polygons: bool = False,
 ) -> list[Sink]:
     """The sinks for `--json`, `--jsonl [FILE]` and `--csv FILE`, where `-` is stdout.
+
+    `polygons` adds the outlines of masks to the first two.
 
     With stdout left free, a terminal gets a table (not with `--quiet`) and a pipe gets tab-separated lines.
 
@@ -72,7 +86,7 @@ def open_sinks(
     if jsonl is not None:
         from visioncli.output.jsonl import JsonLines
 
-        sinks.append(JsonLines(jsonl, force=force))
+        sinks.append(JsonLines(jsonl, force=force, polygons=polygons))
     if csv is not None:
         from visioncli.output.csv_file import CsvFile
 
@@ -80,7 +94,7 @@ def open_sinks(
     if json:
         from visioncli.output.json_array import JsonArray
 
-        sinks.append(JsonArray())
+        sinks.append(JsonArray(polygons=polygons))
     if "-" in places:
         return sinks
     if not (sys.stdout is not None and sys.stdout.isatty()):

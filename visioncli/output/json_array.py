@@ -27,7 +27,8 @@ class JsonArray(Sink):
 
     pictures_only = True
 
-    def __init__(self, target: str | os.PathLike[str] | BinaryIO = "-") -> None:
+    def __init__(self, target: str | os.PathLike[str] | BinaryIO = "-", *, polygons: bool = False) -> None:
+        self._polygons = polygons
         self._stream = LineStream(target)
         self._begun = False
 
@@ -35,7 +36,7 @@ class JsonArray(Sink):
         """An object; UsageError for a frame of a video."""
         if result.frame is not None:
             raise streams_refused(result.source)
-        self._write(records.result_line(result))
+        self._write(records.result_line(result, polygons=self._polygons))
 
     def failure(self, failure: Failure) -> None:
         """An error object."""

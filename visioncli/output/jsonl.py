@@ -11,12 +11,20 @@ from visioncli.output import Sink
 if TYPE_CHECKING:
     from visioncli.media.frame import Failure
     from visioncli.results import Result
+    from visioncli.track.summary import VideoSummary
 
 
 class JsonLines(Sink):
-    """Writes the record to a file, or to stdout (`-`)."""
+    """Writes the record to a file, or to stdout (`-`); with `polygons` also the outlines of masks."""
 
-    def __init__(self, target: str | os.PathLike[str] | BinaryIO = "-", *, force: bool = False) -> None:
+    def __init__(
+        self,
+        target: str | os.PathLike[str] | BinaryIO = "-",
+        *,
+        force: bool = False,
+        polygons: bool = False,
+    ) -> None:
+        self._polygons = polygons
         self._writer = records.RecordWriter(target, force=force)
 
     def start(self, run: records.Run) -> None:
@@ -25,11 +33,15 @@ class JsonLines(Sink):
 
     def result(self, result: Result) -> None:
         """A `result` line."""
-        self._writer.write(records.result_line(result))
+        self._writer.write(records.result_line(result, polygons=self._polygons))
 
     def failure(self, failure: Failure) -> None:
         """An `error` line."""
         self._writer.write(records.error_line(failure))
+
+    def summary(self, source: str, summary: VideoSummary) -> None:
+        """A `summary` line."""
+        self._writer.write(records.summary_line(source, summary))
 
     def done(self, source: str, frames: int, skipped_packets: int) -> None:
         """A `done` line."""

@@ -29,7 +29,8 @@ def draw_masks(
     line = style.line_width(width, height)
     for i in reversed(range(len(masks))):
         top, left = masks.corners[i].tolist()
-        _paint(canvas, masks.crops[i], top, left, colours[i], style.alpha, line)
+        if masks.crops[i].any():
+            _paint(canvas, masks.crops[i], top, left, colours[i], style.alpha, line)
     if style.labels:
         _draw_tags(canvas, detections, masks, names, colours, style)
 
@@ -98,7 +99,7 @@ class _Space:
         self._height, self._width = height, width
         shape = (math.ceil(height / _CELL), math.ceil(width / _CELL))
         taken = np.zeros(shape, np.uint8)
-        for i in range(len(masks)):
+        for i in (i for i, crop in enumerate(masks.crops) if crop.any()):
             y, x, cells = self._cells(i)
             part = taken[y : y + cells.shape[0], x : x + cells.shape[1]]
             np.maximum(part, cells[: part.shape[0], : part.shape[1]], out=part)
@@ -140,7 +141,8 @@ class _Space:
         bottom, right = top + crop.shape[0], left + crop.shape[1]
 
         def middle(line: Mask) -> int:
-            return int(np.flatnonzero(line).mean())
+            found = np.flatnonzero(line)
+            return int(found.mean()) if len(found) else len(line) // 2
 
         peak, foot = left + middle(crop[0]), left + middle(crop[-1])
         lefts, rights = top + middle(crop[:, 0]), top + middle(crop[:, -1])

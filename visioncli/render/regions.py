@@ -22,8 +22,9 @@ def draw_regions(canvas: Image, regions: Regions, names: Sequence[str], style: S
     height, width = canvas.shape[:2]
     shown = regions.foreground(names)
     line = style.line_width(width, height)
-    colours = np.zeros((len(names), 3), np.uint8)
-    weights = np.zeros(len(names), np.float32)
+    values = np.iinfo(regions.map.dtype).max + 1  # also the one that stands for no class
+    colours = np.zeros((values, 3), np.uint8)
+    weights = np.zeros(values, np.float32)
     for index in shown.tolist():
         colours[index], weights[index] = class_colour(index), style.alpha
     # Strips overlap by what an edge in one of them can change in the next.
