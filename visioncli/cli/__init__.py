@@ -25,6 +25,7 @@ COMMANDS = {
     "detect": "Where things are: boxes with labels and scores, in pictures and video.",
     "segment": "Which pixels are what: a mask for each object, or a class for every pixel.",
     "track": "Who is who in video: boxes with ids that stay, by six trackers on any detector.",
+    "eval": "Figures on standard data sets: mAP, top-1, mIoU, MOTA, with a report of the mistakes.",
     "models": "The models there are, their weights, and what is on this machine.",
 }
 

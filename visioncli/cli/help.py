@@ -21,7 +21,8 @@ class Command(TyperCommand):
             if record is None:
                 continue
             if parameter.param_type_name == "argument":
-                record = (f"{parameter.metavar}...", record[1])  # without its Python type
+                more = "..." if parameter.nargs == -1 else ""
+                record = (f"{parameter.metavar}{more}", record[1])  # without its Python type
             panel = getattr(parameter, "rich_help_panel", None) or "More"
             panels.setdefault(panel, []).append(record)
         panels["More"] = panels.pop("More")  # `--help` comes first otherwise

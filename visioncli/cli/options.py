@@ -319,6 +319,8 @@ def takes(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]
             hints = get_type_hints(group, include_extras=True)
             for f in fields(group):
                 default = f.default_factory() if f.default_factory is not MISSING else f.default
+                if default is MISSING:
+                    default = inspect.Parameter.empty
                 kind = inspect.Parameter.KEYWORD_ONLY
                 parameters.append(inspect.Parameter(f.name, kind, default=default, annotation=hints[f.name]))
 

@@ -1,0 +1,90 @@
+"""Which class of a model is which class of a data set: by label."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from visioncli.registry import cards
+
+# VOC's words (and some of Open Images') for COCO's classes.
+_SAME = {
+    "aeroplane": "airplane",
+    "motorbike": "motorcycle",
+    "diningtable": "dining table",
+    "pottedplant": "potted plant",
+    "sofa": "couch",
+    "tvmonitor": "tv",
+    "pedestrian": "person",
+}
+_WNID = re.compile(r"n\d{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """`to_data[c]` is the data set's number for the model's class `c`, None where it has none.
+
+    `missing` are labels of the data set that the model does not know, `extra` the model's that the data set
+    does not have.
+    """
+
+    to_data: Mapping[int, int | None]
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+
+    def note(self) -> str | None:
+        """One line that says what did not match; None where all did."""
+        parts = []
+        if self.missing:
+            parts.append(f"the model does not know {_some(self.missing)} of the data set")
+        if self.extra:
+            parts.append(f"the data set does not have the model's {_some(self.extra)}: left out")
+        return "; ".join(parts) or None
+
+
+def folded(label: str) -> str:
+    """A label as it is compared: in one case, words parted by one blank, synonyms as one."""
+    plain = " ".join(re.sub(r"[_\-\s]+", " ", label).casefold().split())
+    return _SAME.get(plain, plain)
+
+
+def match(model: Sequence[str], data: Mapping[int, str]) -> Matching:
+    """Match by label; a label that occurs twice goes to the first of the other side's not yet taken."""
+    if is_imagenet(model) and data and all(_WNID.fullmatch(name) for name in data.values()):
+        model = wordnet_ids()
+    free: dict[str, list[int]] = {}
+    for number, name in data.items():
+        free.setdefault(folded(name), []).append(number)
+    to_data: dict[int, int | None] = {}
+    extra = []
+    for c, name in enumerate(model):
+        numbers = free.get(folded(name))
+        to_data[c] = numbers.pop(0) if numbers else None
+        if to_data[c] is None and folded(name).strip("_ ") not in ("background", "n/a"):
+            extra.append(name)
+    missing = tuple(data[n] for numbers in free.values() for n in numbers)
+    return Matching(to_data, missing, tuple(extra))
+
+
+def is_imagenet(names: Sequence[str]) -> bool:
+    """Whether these are ImageNet-1k's classes in their usual order, whoever spelt them."""
+    ours = cards.labels("imagenet")
+    if len(names) != len(ours):
+        return False
+    same = sum(folded(a) == folded(b) for a, b in zip(names, ours, strict=True))
+    return same > 0.8 * len(ours)
+
+
+@cache
+def wordnet_ids() -> tuple[str, ...]:
+    """ImageNet-1k's WordNet ids in the order of its classes, which is their alphabetical one."""
+    file = Path(cards.__file__).parent / "names" / "imagenet_wnids.txt"
+    return tuple(file.read_text(encoding="utf-8").split())
+
+
+def _some(names: Sequence[str], most: int = 6) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

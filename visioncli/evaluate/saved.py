@@ -1,0 +1,170 @@
+"""Answers that were saved: our records, COCO's results files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import orjson
+
+from visioncli import records
+from visioncli.errors import InputError, UsageError
+from visioncli.evaluate.boxes import Row
+from visioncli.evaluate.data import BoxSet
+from visioncli.evaluate.names import Matching, match
+
+Line = dict[str, Any]
+
+
+def is_record(path: Path) -> bool:
+    """Whether a file is one of our records: its first line is the run's."""
+    with path.open("rb") as stream:
+        head = stream.read(256).lstrip()
+    return head.startswith(b"{") and b'"run"' in head
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record's pictures: what wrote it, its `result` lines, and its `error` lines."""
+
+    model: str
+    weights: str | None
+    names: Sequence[str]
+    options: dict[str, Any]
+    results: Sequence[Line]
+    errors: Sequence[Line]
+
+
+def read_record(path: Path) -> Record:
+    """A whole record. UsageError for one without its first line or of several models."""
+    runs: list[Line] = []
+    results, errors = [], []
+    for line in records.read(path):
+        if line["type"] == "run":
+            runs.append(line)
+        elif line["type"] == "result":
+            results.append(line)
+        elif line["type"] == "error":
+            errors.append(line)
+    if not runs:
+        raise UsageError(f"{path}: no record: its first line must be a run's")
+    if any(run["model"] != runs[0]["model"] for run in runs):
+        raise UsageError(f"{path}: holds the results of several models", hint="evaluate one at a time")
+    model = runs[0]["model"]
+    return Record(model["name"], model["weights"], model["names"], runs[0]["options"], results, errors)
+
+
+class Places:
+    """Finds the picture that a record's `source` means: by its path's end, as long as it takes."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._by_name: dict[str, list[tuple[tuple[str, ...], int]]] = {}
+        for i, path in enumerate(paths):
+            self._by_name.setdefault(path.name, []).append((path.parts, i))
+
+    def find(self, source: str) -> int | None:
+        """The picture's place; None for a stranger. UsageError where two fit alike."""
+        parts = PurePath(source).parts
+        candidates = self._by_name.get(parts[-1] if parts else source, [])
+        if len(candidates) < 2:
+            return candidates[0][1] if candidates else None
+        lengths = [_common_tail(own, parts) for own, _ in candidates]
+        if lengths.count(max(lengths)) > 1:
+            raise UsageError(f"{source}: several pictures of the data set could be meant")
+        return candidates[lengths.index(max(lengths))][1]
+
+
+def _common_tail(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    length = 0
+    for a, b in zip(reversed(one), reversed(other), strict=False):
+        if a != b:
+            break
+        length += 1
+    return length
+
+
+@dataclass(frozen=True, slots=True)
+class BoxAnswers:
+    """Rows for `boxes`, where they came from, and what did not match."""
+
+    rows: list[Row]
+    model: str | None = None
+    matching: Matching | None = None
+    unanswered: tuple[str, ...] = ()
+    strangers: int = 0
+
+    def of(self, kind: str) -> list[Row]:
+        """The rows for `box` or `mask`.
+
+        An object's size is that of its mask; a results file's rows are taken as they are, and pycocotools
+        takes the size from the box where a row has both.
+        """
+        if kind == "box":
+            return [row for row in self.rows if "bbox" in row]
+        with_masks = [row for row in self.rows if "segmentation" in row]
+        if self.matching is None:
+            return with_masks
+        return [{key: value for key, value in row.items() if key != "bbox"} for row in with_masks]
+
+
+def boxes(path: Path, data: BoxSet) -> BoxAnswers:
+    """The objects of a record or of a COCO results file."""
+    if is_record(path):
+        return _boxes_of_record(path, data)
+    try:
+        rows = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise UsageError(f"{path}: neither a record nor COCO results: {error.msg}") from error
+    if not isinstance(rows, list):
+        raise UsageError(f"{path}: no COCO results", hint="a JSON array of objects is wanted")
+    known = {p.id for p in data.pictures}
+    for i, row in enumerate(rows):
+        if not isinstance(row, dict) or not {"image_id", "category_id", "score"} <= row.keys():
+            raise UsageError(f"{path}: entry {i} lacks image_id, category_id or score")
+        if not ("bbox" in row or "segmentation" in row):
+            raise UsageError(f"{path}: entry {i} has neither bbox nor segmentation")
+        if row["image_id"] not in known:
+            raise UsageError(f"{path}: entry {i} is of picture {row['image_id']}, which the data set lacks")
+    rows = [row for row in rows if row["category_id"] in data.names]
+    return BoxAnswers(rows)
+
+
+def _boxes_of_record(path: Path, data: BoxSet) -> BoxAnswers:
+    record = read_record(path)
+    matching = match(record.names, data.names)
+    places = Places([p.path for p in data.pictures])
+    rows: list[Row] = []
+    seen: set[int] = set()
+    strangers = 0
+    for line in record.results:
+        place = places.find(line["source"])
+        if place is None:
+            strangers += 1
+            continue
+        if place in seen:
+            raise UsageError(f"{path}: {line['source']} occurs twice")
+        seen.add(place)
+        rows += _record_rows(line, data.pictures[place].id, matching, path)
+    unanswered = tuple(str(p.path) for i, p in enumerate(data.pictures) if i not in seen)
+    return BoxAnswers(rows, record.model, matching, unanswered, strangers)
+
+
+def _record_rows(line: Line, image: int, matching: Matching, path: Path) -> Iterator[Row]:
+    for one in line["results"]:
+        category = matching.to_data.get(one["class"])
+        if category is None:
+            continue
+        if "box" not in one:
+            raise InputError(f"{path}: {line['source']} has no boxes: not a record of vision detect")
+        x1, y1, x2, y2 = one["box"]
+        row: Row = {
+            "image_id": image,
+            "category_id": category,
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "score": one["score"],
+        }
+        if "mask" in one:
+            row["segmentation"] = one["mask"]
+        yield row
