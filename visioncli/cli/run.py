@@ -44,6 +44,7 @@ def run(
     crops: Path | None = None,
     default: str | None = None,
     tracking: Tracking | None = None,
+    mot: str | None = None,
     **answers: Any,
 ) -> None:
     """Run a command to its end; `default` is the key in `api.DEFAULTS` where that is not the task.
@@ -64,6 +65,7 @@ def run(
                 terminal, json=outputs.json, jsonl=outputs.jsonl, csv=outputs.csv, force=outputs.force
             ),
             progress,
+            *_mot(mot, outputs.force),
         ]
         for sink in sinks:
             stack.callback(sink.close)
@@ -76,7 +78,8 @@ def run(
             taken = _without_our_own(taken, [outputs.out or DEFAULT_OUT, *([crops] if crops else [])])
         span = _span(inputs)
         with profile.stage("load"):
-            model = _model(task, default or task, network, terminal)
+            saved = None if tracking is None else tracking.saved
+            model = saved.model() if saved is not None else _model(task, default or task, network, terminal)
         settings = _settings(model, inputs, network, span, keep_images=media is not None, **answers)
         if tracking is not None:
             settings = replace(settings, observe=tracking.observer)
@@ -94,7 +97,7 @@ def run(
 
         stream = events(taken, model.adapter, model.runtime, settings, stop=interrupt.stop, profile=profile)
         if tracking is not None:
-            stream = tracking.follow(stream, stride=settings.stride, profile=profile)
+            stream = tracking.follow(stream, settings, profile)
         with closing(stream):
             for event in stream:
                 work.take(event)
@@ -137,6 +140,14 @@ def _find(task: str, inputs: Inputs, offline: bool) -> Found:
         recursive=inputs.recursive,
         offline=offline,
     )
+
+
+def _mot(target: str | None, force: bool) -> list[Sink]:
+    if target is None:
+        return []
+    from visioncli.output.mot import MotFiles
+
+    return [MotFiles(target, force=force)]
 
 
 def _spare_media(outputs: Outputs) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from visioncli.cli.help import Command
-from visioncli.cli.options import ANSWER, DetectAnswers, Inputs, Network, Outputs, class_list, takes
+from visioncli.cli.options import ANSWER, OUTPUT, DetectAnswers, Inputs, Network, Outputs, class_list, takes
+from visioncli.errors import UsageError
 from visioncli.track import TRACKERS
+
+if TYPE_CHECKING:
+    from visioncli.track.saved import Saved
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -77,6 +81,27 @@ class Trackers:
             "--smooth", help="Boxes of the tracker's filter, not the detections' own.", rich_help_panel=TRACK
         ),
     ] = False
+    detections: Annotated[
+        Path | None,
+        typer.Option(
+            "--detections",
+            metavar="FILE",
+            help="Track what an earlier run found, without a network: its record (vision detect --conf 0.1 "
+            "--jsonl FILE), or MOTChallenge's det.txt.",
+            show_default=False,
+            rich_help_panel=TRACK,
+        ),
+    ] = None
+    mot: Annotated[
+        str | None,
+        typer.Option(
+            "--mot",
+            metavar="FILE|DIR",
+            help="Tracks as MOTChallenge writes them; in a folder one file a video.",
+            show_default=False,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
 
 
 @app.command(cls=Command, epilog=EXAMPLES)
@@ -98,10 +123,22 @@ def track(
         inputs,
         network,
         outputs,
-        tracking=Tracking(config, smooth=trackers.smooth),
+        tracking=Tracking(config, smooth=trackers.smooth, saved=_saved(trackers, network)),
+        mot=trackers.mot,
         conf=config.lowest,
         iou=answers.iou,
         max_det=answers.max_det,
         classes=class_list(answers.classes),
         agnostic_nms=answers.agnostic_nms,
     )
+
+
+def _saved(trackers: Trackers, network: Network) -> Saved | None:
+    """The detections of an earlier run, where they are given."""
+    if trackers.detections is None:
+        return None
+    if network.model is not None:
+        raise UsageError("--detections takes the place of a model", hint="leave out --model")
+    from visioncli.track.saved import open_saved
+
+    return open_saved(trackers.detections)

@@ -5,27 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from visioncli.pipeline import Answer, Event, Opened
+from visioncli.media.frame import Frame
+from visioncli.pipeline import Answer, Closed, Event, Opened, Settings
 from visioncli.profile import Profile
 from visioncli.results import Detections, Image, Result
 from visioncli.track import Tracker
 from visioncli.track.config import TrackerConfig
 from visioncli.track.motion import Warp
 
+if TYPE_CHECKING:
+    from visioncli.track.saved import Saved, Video
+
 
 @dataclass(frozen=True, slots=True)
 class Tracking:
     """How to track: the tracker with its parameters, and whose boxes to show.
 
-    `smooth`: the boxes of the tracker's filter instead of the detections' own.
+    `smooth`: the boxes of the tracker's filter instead of the detections' own. `saved`: detections of an
+    earlier run take the place of the network's.
     """
 
     config: TrackerConfig
     smooth: bool = False
+    saved: Saved | None = None
 
     def observer(self) -> Callable[[Image], Warp] | None:
         """What a new video's frames are shown to, in order, as they are decoded (`Settings.observe`)."""
@@ -51,21 +57,34 @@ class Tracking:
         }
 
     def follow(
-        self, events: Generator[Event, None, None], *, stride: int = 1, profile: Profile | None = None
+        self, events: Generator[Event, None, None], settings: Settings, profile: Profile | None = None
     ) -> Generator[Event, None, None]:
-        """The events of a run with tracked objects as their results; `stride` as in its settings."""
+        """The events of a run with tracked objects as their results."""
         profile = profile or Profile()
         tracker: Tracker | None = None
+        saved: Video | None = None
         with closing(events):
             for event in events:
                 if isinstance(event, Opened):
-                    tracker = self.tracker(event, stride)
+                    tracker = self.tracker(event, settings.stride)
+                    saved = None if self.saved is None else self.saved.video(event.input.source)
                 elif isinstance(event, Answer) and tracker is not None:
                     with profile.stage("track"):
-                        found = as_recorded(event.result.detections)
-                        tracked = tracker.update(found, event.seen)
+                        found = event.result.detections
+                        if saved is not None:
+                            found = _at(saved, event.frame, settings.options.classes)
+                        tracked = tracker.update(as_recorded(found), event.seen)
                     event = replace(event, result=_result(event.result, tracked, clip=self.smooth))
+                elif isinstance(event, Closed) and saved is not None:
+                    saved.close()
                 yield event
+
+
+def _at(saved: Video, frame: Frame, classes: frozenset[int] | None) -> Detections:
+    """What was saved of a frame, of the classes that are wanted."""
+    assert frame.index is not None
+    found = saved.at(frame.index)
+    return found if classes is None else found[np.isin(found.classes, list(classes))]
 
 
 def as_recorded(found: Detections) -> Detections:

@@ -17,11 +17,15 @@ from visioncli.results import Image
 Warp = NDArray[np.float64]
 Grey = NDArray[np.uint8]
 
+Points = NDArray[np.float32]  # (N, 1, 2) px
+
 LONG_SIDE = 480  # px of the reduced picture
 CORNERS = 200
-WINDOW, LEVELS = (15, 15), 3
-FEWEST = 12  # points that must follow the camera, and the share of all of them
-SHARE = 0.2
+WINDOW, LEVELS = (15, 15), 2
+REACH = 1.0  # px by which a point may miss the common motion
+FEWEST, SHARE = 12, 0.2  # points, and the share of all of them, that must move together
+RENEW = 0.7  # the share of the corners that must be left over, else new ones are looked for
+_NONE: Points = np.zeros((0, 1, 2), np.float32)
 
 
 class Estimator(Protocol):
@@ -39,39 +43,51 @@ class Flow:
 
     def __init__(self) -> None:
         self._previous: Grey | None = None
-        self._corners: NDArray[np.float32] | None = None
+        self._points = _NONE  # of the previous picture
         self._size = (0, 0)
+        self._enough = 0
 
     def __call__(self, image: Image) -> Warp:
         """(H, W, 3) uint8 RGB to the (2, 3) map from the frame before."""
         grey = reduced(image)
         if image.shape[:2] != self._size:
-            self._size, self._corners = image.shape[:2], None
+            self._size, self._points = image.shape[:2], _NONE
         warp = self._moved(grey)
         self._previous = grey
-        self._corners = cv2.goodFeaturesToTrack(grey, CORNERS, 0.01, 4, blockSize=3)
+        if len(self._points) <= self._enough:
+            self._points = _corners(grey)
+            self._enough = round(RENEW * len(self._points))
         if warp is None:
             return np.eye(2, 3)
         warp[:, 2] *= image.shape[1] / grey.shape[1], image.shape[0] / grey.shape[0]
         return warp
 
     def _moved(self, grey: Grey) -> Warp | None:
-        """The map between the reduced pictures, None where there is none."""
-        if self._corners is None or self._previous is None:
+        """The map between the reduced pictures, None where there is none; the points that go with it stay."""
+        before, self._points = self._points, _NONE
+        if len(before) < FEWEST:
             return None
         found, status, _ = cv2.calcOpticalFlowPyrLK(
-            self._previous, grey, self._corners, None, winSize=WINDOW, maxLevel=LEVELS
+            self._previous, grey, before, None, winSize=WINDOW, maxLevel=LEVELS
         )
         followed = status.ravel() == 1
         if np.count_nonzero(followed) < FEWEST:
             return None
         warp, fits = cv2.estimateAffinePartial2D(
-            self._corners[followed], found[followed], method=cv2.RANSAC, ransacReprojThreshold=1.0
+            before[followed], found[followed], method=cv2.RANSAC, ransacReprojThreshold=REACH
         )
         # After a cut the points go everywhere: few agree, or on something no camera does between two frames.
-        if warp is None or np.count_nonzero(fits) < max(FEWEST, SHARE * len(followed)):
+        if warp is None or np.count_nonzero(fits) < max(FEWEST, SHARE * len(before)):
             return None
-        return None if _wild(warp, grey.shape) else np.asarray(warp, np.float64)
+        if _wild(warp, grey.shape):
+            return None
+        self._points = found[followed][fits.ravel() == 1]
+        return np.asarray(warp, np.float64)
+
+
+def _corners(grey: Grey) -> Points:
+    found = cv2.goodFeaturesToTrack(grey, CORNERS, 0.01, 4, blockSize=3)
+    return _NONE if found is None else np.asarray(found, np.float32)
 
 
 class LibraryMotion:
