@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from visioncli.cli.interrupt import Interrupt
-from visioncli.cli.options import Inputs, Network, Outputs, batch_size, size
+from visioncli.cli.options import Inputs, Network, Outputs, SegmentOutputs, batch_size, size
 from visioncli.errors import UsageError
 from visioncli.output import Sink, open_sinks
 from visioncli.output.terminal import Terminal
@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from visioncli.api import Model
     from visioncli.media.frame import Failure, Input
     from visioncli.media.sources import Found
-    from visioncli.output.media import MediaSink, VideoSink
+    from visioncli.output.media import MediaSink, Target, VideoSink
     from visioncli.pipeline import Answer, Opened, Settings
     from visioncli.track.follow import Tracking
 
 DEFAULT_OUT = Path("vision-out")
+NO_SHAPES = SegmentOutputs()
 
 
 def run(
@@ -42,6 +43,7 @@ def run(
     outputs: Outputs,
     *,
     crops: Path | None = None,
+    shapes: SegmentOutputs = NO_SHAPES,
     default: str | None = None,
     tracking: Tracking | None = None,
     mot: str | None = None,
@@ -49,6 +51,7 @@ def run(
 ) -> None:
     """Run a command to its end; `default` is the key in `api.DEFAULTS` where that is not the task.
 
+    `shapes` says what to make of masks.
     `tracking` makes tracks of what is found in videos. Raises typer.Exit with 3, 130 or 143 where it did not
     all go well.
     """
@@ -62,7 +65,12 @@ def run(
         progress = terminal.progress(task)
         sinks = [
             *open_sinks(
-                terminal, json=outputs.json, jsonl=outputs.jsonl, csv=outputs.csv, force=outputs.force
+                terminal,
+                json=outputs.json,
+                jsonl=outputs.jsonl,
+                csv=outputs.csv,
+                force=outputs.force,
+                polygons=shapes.polygons,
             ),
             progress,
             *_mot(mot, outputs.force),
@@ -70,12 +78,15 @@ def run(
         for sink in sinks:
             stack.callback(sink.close)
         if outputs.json:
-            taken = _pictures_only(taken)
+            taken = _pictures_only(taken, "--json", "use --jsonl")
+        if shapes.background == "remove":
+            taken = _pictures_only(taken, "--background remove", "--background black, or another colour")
         if tracking is not None:
             taken = _videos_only(taken)
-        media = _media(outputs, crops, terminal)
+        media = _media(outputs, crops, shapes, terminal)
         if media is not None:
-            taken = _without_our_own(taken, [outputs.out or DEFAULT_OUT, *([crops] if crops else [])])
+            folders = (outputs.out or DEFAULT_OUT, crops, shapes.masks, shapes.cutouts)
+            taken = _without_our_own(taken, [folder for folder in folders if folder is not None])
         span = _span(inputs)
         with profile.stage("load"):
             saved = None if tracking is None else tracking.saved
@@ -177,23 +188,23 @@ def _count(inputs: Inputs) -> int | None:
     return len(named) if named and all(Path(name).is_file() for name in named) else None
 
 
-def _pictures_only(found: Iterator[Input | Failure]) -> Iterator[Input | Failure]:
-    """For `--json`: a video in the first place is refused now, one among the pictures when it comes."""
+def _pictures_only(found: Iterator[Input | Failure], option: str, hint: str) -> Iterator[Input | Failure]:
+    """For an `option`: a video in the first place is refused now, one among the pictures when it comes."""
     from visioncli.media.frame import Failure, Input
 
     def refused(item: Input | Failure) -> str | None:
         if isinstance(item, Input) and item.kind != "picture":
-            return f"{item.source}: --json takes pictures only, and this is a {item.kind}"
+            return f"{item.source}: {option} takes pictures only, and this is a {item.kind}"
         return None
 
     first = next(found, None)
     if first is not None and (reason := refused(first)):
-        raise UsageError(reason, hint="use --jsonl")
+        raise UsageError(reason, hint=hint)
 
     def rest() -> Iterator[Input | Failure]:
         for item in found if first is None else itertools.chain([first], found):
             if reason := refused(item):
-                item = Failure(item.source, "unsupported", f"{reason} (use --jsonl)")
+                item = Failure(item.source, "unsupported", f"{reason} ({hint})")
             yield item
 
     return rest()
@@ -231,14 +242,34 @@ def _without_our_own(found: Iterator[Input | Failure], folders: list[Path]) -> I
         yield item
 
 
-def _media(outputs: Outputs, crops: Path | None, terminal: Terminal) -> MediaSink | None:
-    if outputs.no_media and crops is None:
+def _media(
+    outputs: Outputs, crops: Path | None, shapes: SegmentOutputs, terminal: Terminal
+) -> MediaSink | None:
+    if outputs.no_media and shapes.background is not None:
+        raise UsageError("--background makes pictures, and --no-media forbids them")
+    if outputs.no_media and not (crops or shapes.masks or shapes.cutouts):
         return None
-    from visioncli.output.media import MediaSink
-
     folder = None if outputs.no_media else outputs.out or DEFAULT_OUT
+    if shapes.masks is not None and folder is not None and shapes.masks.resolve() == folder.resolve():
+        raise UsageError(f"--masks {shapes.masks} is where the annotated copies go", hint="name another")
+    from visioncli.output.media import MediaSink
+    from visioncli.render.style import Style
+
+    background = None
+    if shapes.background is not None:
+        from visioncli.render.background import Background
+
+        background = Background.parse(shapes.background)
     return MediaSink(
-        folder, crops=crops, named=outputs.out is not None, force=outputs.force, warn=terminal.warn
+        folder,
+        crops=crops,
+        cutouts=shapes.cutouts,
+        masks=shapes.masks,
+        background=background,
+        style=Style(alpha=shapes.alpha),
+        named=outputs.out is not None,
+        force=outputs.force,
+        warn=terminal.warn,
     )
 
 
@@ -406,17 +437,19 @@ class _Work:
             self._video = _VideoLane(sink, self._profile)
 
     def _answer(self, event: Answer) -> None:
+        mask_file = None
         if event.frame.index is None:
             self.inputs += 1
             if self._media is not None:
-                self._save(self._media, event)
+                mask_file = self._save(self._media, event).mask_file(event.frame)
                 self.copies += 1
         elif self._video is not None:
-            self._video.put(event)
-        self._tell(lambda sink: sink.result(event.result))
+            mask_file = self._video.put(event).mask_file(event.frame)
+        result = event.result if mask_file is None else replace(event.result, mask_file=mask_file)
+        self._tell(lambda sink: sink.result(result))
 
-    def _save(self, media: MediaSink, event: Answer) -> None:
-        """Draw and write a picture in the pool; its name is settled here, in the order of the inputs."""
+    def _save(self, media: MediaSink, event: Answer) -> Target:
+        """Draw and write a picture in the pool; its names are settled here, in the order of the inputs."""
         target = media.reserve(event.input, event.frame)
 
         def save() -> None:
@@ -426,6 +459,7 @@ class _Work:
         self._saving.append(self._pool.submit(save))
         while len(self._saving) > 4:
             self._saving.pop(0).result()
+        return target
 
     def end(self, *, interrupted: bool) -> None:
         """Wait for what is being written; then the sinks' last words."""
@@ -459,9 +493,10 @@ class _VideoLane:
         self._sink = sink
         self._lane: Behind[Answer] = Behind(write, 2, name="encode")
 
-    def put(self, event: Answer) -> None:
-        """The next frame."""
+    def put(self, event: Answer) -> Target:
+        """The next frame; where the video's files go."""
         self._lane.put(event)
+        return self._sink.target
 
     def close(self) -> None:
         """Finish the file."""

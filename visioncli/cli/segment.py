@@ -9,14 +9,25 @@ from typing import Annotated
 import typer
 
 from visioncli.cli.help import Command
-from visioncli.cli.options import MODEL, Crops, DetectAnswers, Inputs, Network, Outputs, class_list, takes
+from visioncli.cli.options import (
+    MODEL,
+    Crops,
+    DetectAnswers,
+    Inputs,
+    Network,
+    Outputs,
+    SegmentOutputs,
+    class_list,
+    takes,
+)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 EXAMPLES = """\
 vision segment photo.jpg
-vision segment street.mp4 --kind semantic
-vision segment photos/ --classes person --jsonl masks.jsonl --no-media"""
+vision segment street.mp4 --kind semantic --masks masks/
+vision segment portrait.jpg --classes person --background blur
+vision segment photos/ --jsonl masks.jsonl --polygons --no-media"""
 
 
 class Kind(StrEnum):
@@ -41,9 +52,15 @@ class Kinds:
 
 
 @app.command(cls=Command, epilog=EXAMPLES)
-@takes(Inputs, Network, Kinds, DetectAnswers, Crops, Outputs)
+@takes(Inputs, Network, Kinds, DetectAnswers, SegmentOutputs, Crops, Outputs)
 def segment(
-    inputs: Inputs, network: Network, kinds: Kinds, answers: DetectAnswers, crops: Crops, outputs: Outputs
+    inputs: Inputs,
+    network: Network,
+    kinds: Kinds,
+    answers: DetectAnswers,
+    shapes: SegmentOutputs,
+    crops: Crops,
+    outputs: Outputs,
 ) -> None:
     """Find which pixels are what: a mask for each object (instance), or a class for every pixel (semantic).
 
@@ -59,6 +76,7 @@ def segment(
         outputs,
         default=f"segment-{kinds.kind}",
         crops=crops.crops,
+        shapes=shapes,
         conf=answers.conf,
         iou=answers.iou,
         max_det=answers.max_det,
