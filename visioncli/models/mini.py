@@ -16,12 +16,14 @@ import numpy as np
 
 from visioncli.errors import ModelError, UsageError
 from visioncli.models import Array, Batch, Network, Options
-from visioncli.models.geometry import Interpolation, resize_and_crop, sigmoid, softmax, top_k
+from visioncli.models.geometry import Interpolation, resize_and_crop, softmax, top_k
 from visioncli.models.letterbox import PAD_VALUE, Letterbox, whole_strides
 from visioncli.models.nms import nms
-from visioncli.models.yolo_detect import anchor_points, decode
+from visioncli.models.semantic import regions
+from visioncli.models.upsample import identity, stretch
+from visioncli.models.yolo_detect import anchor_points, candidates, decode
 from visioncli.registry.header import answered
-from visioncli.results import Detections, Floats, Image, Ints, Prediction, Regions
+from visioncli.results import Detections, Floats, Image, Prediction
 
 if TYPE_CHECKING:
     import torch
@@ -29,8 +31,7 @@ if TYPE_CHECKING:
     from visioncli.registry.cards import Card
 
 STRIDES = (8, 16, 32)
-IOU = 0.7
-MAX_CANDIDATES = 4000
+IOU = 0.6
 
 
 class _Mini:
@@ -112,7 +113,10 @@ class MiniSegmenter(_Fitted):
 
     def finish(self, outputs: Sequence[Array], batch: Batch, options: Options) -> list[Prediction]:
         """Logits enlarged to the picture's own pixels, then the best class of each."""
-        return [class_map(logits, box) for logits, box in zip(outputs[0], batch.geometry, strict=True)]
+        return [
+            regions(logits, *axes(logits.shape[1:], box), options)
+            for logits, box in zip(outputs[0], batch.geometry, strict=True)
+        ]
 
 
 class MiniClassifier(_Mini):
@@ -178,43 +182,11 @@ def fit(image: Image, size: tuple[int, int]) -> tuple[Image, Letterbox]:
     return out, Letterbox(height, width, shape, inner, 0, 0)
 
 
-def candidates(logits: Floats, options: Options) -> tuple[Ints, Floats, Ints]:
-    """Cells and classes above the threshold, best first: indices, scores, classes; at most `MAX_CANDIDATES`.
+def axes(size: Sequence[int], box: Letterbox) -> tuple[Floats, Floats]:
+    """The matrices of rows (H, h) and columns (W, w) that take logits of `size` to the picture's pixels.
 
-    `logits` is (C, A). A cell may answer several classes.
+    Through the padded input, as in training, whose padding is cut off.
     """
-    bound = -np.inf if options.conf <= 0 else np.log(options.conf / (1 - options.conf + 1e-12)) - 1e-3
-    classes, found = np.nonzero(logits > bound)
-    scores = sigmoid(logits[classes, found])
-    passed = scores > options.conf
-    if options.classes is not None:
-        passed &= np.isin(classes, list(options.classes))
-    classes, found, scores = classes[passed], found[passed], scores[passed]
-    order = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
-    return found[order], scores[order], classes[order]
-
-
-def class_map(logits: Floats, box: Letterbox) -> Regions:
-    """The best class of every pixel of the picture, of (C, h, w) logits of the padded input.
-
-    Class by class, so that no more than two planes of the picture's size are held. Enlarging is linear and
-    convex: a class that nowhere beats class 0 before it beats it nowhere after, and is left out.
-    """
-    best = _enlarged(logits[0], box)
-    answer = np.zeros(best.shape, np.uint8)
-    for number in range(1, len(logits)):
-        if (logits[number] <= logits[0]).all():
-            continue
-        plane = _enlarged(logits[number], box)
-        better = plane > best
-        answer[better] = number
-        np.maximum(best, plane, out=best)
-    return Regions.of(answer)
-
-
-def _enlarged(plane: Floats, box: Letterbox) -> Floats:
-    """(h, w) at a quarter of the padded input to (height, width) of the picture."""
-    whole = cv2.resize(plane, (box.shape[1], box.shape[0]), interpolation=cv2.INTER_LINEAR)
-    inner = np.ascontiguousarray(whole[: box.inner[0], : box.inner[1]])
-    out = cv2.resize(inner, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(out, np.float32)
+    sides = zip(size, box.shape, box.inner, (box.height, box.width), strict=True)
+    rows, columns = (stretch(stretch(identity(n), whole)[:inner], out) for n, whole, inner, out in sides)
+    return rows, columns
