@@ -15,7 +15,7 @@ import numpy as np
 
 from visioncli.errors import InputError, ModelError, UsageError
 from visioncli.media.frame import Failure, Frame, Input
-from visioncli.models import Options, adapter_class
+from visioncli.models import Options, adapter_class, prepare
 from visioncli.pipeline import Answer, Settings, run
 from visioncli.registry.cards import Card
 from visioncli.registry.lookup import Resolved, resolve
@@ -200,7 +200,7 @@ class Model:
             return [self(p, **options) for p in picture]
         frame, source = _frame(picture)
         checked = self.options(**options)
-        batch = self.adapter.prepare([frame.image])
+        batch = prepare(self.adapter, [frame.image], checked)
         prediction = self.adapter.finish(self.runtime(batch.inputs), batch, checked)[0]
         return Result(source, frame.width, frame.height, prediction, self.names)
 

@@ -24,7 +24,7 @@ import numpy as np
 from visioncli.background import ahead
 from visioncli.errors import InputError
 from visioncli.media.frame import Failure, Frame, Input
-from visioncli.models import Adapter, Array, Batch, Options
+from visioncli.models import Adapter, Array, Batch, Options, prepare
 from visioncli.profile import Profile
 from visioncli.results import Image, Prediction, Result
 from visioncli.runtime import Runtime
@@ -163,7 +163,7 @@ def _read(
 
     def prepared(input: Input, frame: Frame, seen: Any = None) -> _Job:
         with profile.stage("prepare"), _named(input, frame):
-            batch = adapter.prepare([frame.image])
+            batch = prepare(adapter, [frame.image], settings.options)
         size = frame.width, frame.height
         kept = frame if settings.keep_images else replace(frame, image=NO_IMAGE)
         return _Job(input, kept, size, batch, input.kind == "camera", seen)

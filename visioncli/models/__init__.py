@@ -84,7 +84,11 @@ class Network:
 
 
 class Adapter(Protocol):
-    """A model of one library and task. Nothing outside it knows which library it is."""
+    """A model of one library and task. Nothing outside it knows which library it is.
+
+    An adapter whose network has to know the options (its second stage works on what is kept) also has
+    `ask(batch, options) -> Batch`, which puts them into the batch's inputs; see `prepare` below.
+    """
 
     task: str
     names: Sequence[str]
@@ -97,6 +101,13 @@ class Adapter(Protocol):
 
     def finish(self, outputs: Sequence[Array], batch: Batch, options: Options) -> list[Prediction]:
         """The network's outputs as numpy arrays to one prediction a picture, in its own pixels."""
+
+
+def prepare(adapter: Adapter, images: Sequence[Image], options: Options) -> Batch:
+    """What the adapter prepares, with the options in it where its network has to know them."""
+    batch = adapter.prepare(images)
+    ask: Callable[[Batch, Options], Batch] | None = getattr(adapter, "ask", None)
+    return batch if ask is None else ask(batch, options)
 
 
 class Factory(Protocol):
@@ -115,6 +126,7 @@ ADAPTERS = {
     "ultralytics-classify": "visioncli.models.yolo_classify:YoloClassifier",
     "torchvision-classify": "visioncli.models.tv_classify:TorchvisionClassifier",
     "torchvision-detect": "visioncli.models.tv_detect:TorchvisionDetector",
+    "torchvision-segment": "visioncli.models.tv_segment:TorchvisionSegmenter",
     "torchvision-semantic": "visioncli.models.tv_semantic:TorchvisionSemantic",
     "mini-detect": "visioncli.models.mini:MiniDetector",
     "mini-classify": "visioncli.models.mini:MiniClassifier",

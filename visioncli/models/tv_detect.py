@@ -47,6 +47,7 @@ class Kind:
 
 
 _TWO_STAGE = ("logits", "deltas", "proposals", "counts")
+_MASKS = ("boxes", "scores", "labels", "masks", "counts")
 _DENSE = ("scores", "labels", "regression", "anchors")
 _SSD = ("logits", "deltas", "anchors")
 _RCNN_CLASSES = "roi_heads.box_predictor.cls_score.bias"
@@ -56,6 +57,8 @@ _DENSE_CLASSES = "head.classification_head.cls_logits.bias"
 KINDS = {
     "fasterrcnn_resnet50_fpn": Kind(0.5, candidates.two_stage, "TwoStage", _TWO_STAGE, _RCNN_CLASSES, True),
     "fasterrcnn_": Kind(0.5, candidates.two_stage, "TwoStage", _TWO_STAGE, _RCNN_CLASSES),
+    "maskrcnn_resnet50_fpn": Kind(0.5, candidates.two_stage, "MaskRcnn", _MASKS, _RCNN_CLASSES, True),
+    "maskrcnn_": Kind(0.5, candidates.two_stage, "MaskRcnn", _MASKS, _RCNN_CLASSES),
     "ssd300_": Kind(0.45, partial(candidates.ssd, most=400), "Ssd", _SSD, _SSD_CLASSES + "bias"),
     "ssdlite320_": Kind(0.55, partial(candidates.ssd, most=300), "Ssd", _SSD, _SSD_CLASSES + "1.bias"),
     "retinanet_resnet50_fpn": Kind(0.5, candidates.retinanet, "Dense", _DENSE, _DENSE_CLASSES, True),
@@ -110,7 +113,7 @@ class TorchvisionDetector(TorchvisionAdapter):
         """
         fits = [Fit((image.shape[0], image.shape[1]), self._inner(*image.shape[:2])) for image in images]
         inputs = np.stack([self._padded(image, fit) for image, fit in zip(images, fits, strict=True)])
-        if self._kind.module != "TwoStage":
+        if "counts" not in self._kind.outputs:
             return Batch((inputs,), tuple(fits))
         return Batch((inputs, np.array([fit.inner for fit in fits], np.int64)), tuple(fits))
 
@@ -139,7 +142,14 @@ class TorchvisionDetector(TorchvisionAdapter):
         return [self._detections(outputs, i, fit, options) for i, fit in enumerate(batch.geometry)]
 
     def _detections(self, outputs: Sequence[Array], row: int, fit: Fit, options: Options) -> Detections:
-        boxes, scores, labels = self._kind.find(outputs, row, fit.inner, options.conf)
+        boxes, scores, labels = self._kept(outputs, row, fit.inner, options)
+        return Detections(scale_boxes(boxes, fit.inner, fit.size), scores, labels)
+
+    def _kept(
+        self, outputs: Sequence[Array], row: int, size: tuple[int, int], options: Options
+    ) -> candidates.Candidates:
+        """What is left of one picture's candidates, in pixels of the network's picture of `size`."""
+        boxes, scores, labels = self._kind.find(outputs, row, size, options.conf)
         if options.classes is not None:
             wanted = np.isin(labels, list(options.classes))
             boxes, scores, labels = boxes[wanted], scores[wanted], labels[wanted]
@@ -148,7 +158,7 @@ class TorchvisionDetector(TorchvisionAdapter):
             kept = nms(boxes, scores, None, iou, options.max_det)
         else:
             kept = torchvision_batched_nms(boxes, scores, labels, iou, options.max_det)
-        return Detections(scale_boxes(boxes[kept], fit.inner, fit.size), scores[kept], labels[kept])
+        return candidates.Candidates(boxes[kept], scores[kept], labels[kept])
 
     def _make(self, classes: int) -> torch.nn.Module:
         import torchvision
@@ -159,19 +169,23 @@ class TorchvisionDetector(TorchvisionAdapter):
         return model
 
     def _build(self) -> torch.nn.Module:
+        from visioncli.models import tv_networks
+
+        network: torch.nn.Module = getattr(tv_networks, self._kind.module)(self._trained())
+        return network.eval()
+
+    def _trained(self) -> torch.nn.Module:
         from torch.nn import BatchNorm2d
 
-        from visioncli.models import tv_networks
         from visioncli.models.tv_weights import frozen
 
         exact = self._kind.exact_norm and frozen(self._state)
-        model = self._trained()
+        model = super()._trained()
         if exact:
             for module in model.modules():
                 if isinstance(module, BatchNorm2d):
                     module.eps = 0.0
-        network: torch.nn.Module = getattr(tv_networks, self._kind.module)(model)
-        return network.eval()
+        return model
 
 
 def _sides(imgsz: tuple[int, int] | None, shorter: int, longer: int) -> tuple[int, int]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision.models.detection.image_list import ImageList
+
+from visioncli.models import Array
 
 
 class _Normalised(torch.nn.Module):
@@ -58,30 +63,78 @@ class TwoStage(torch.nn.Module):
 
         `pictures` (N, 3, H, W) padded right and below, `sizes` (N, 2) their true height and width.
         """
-        shapes = [(int(height), int(width)) for height, width in sizes.tolist()]
-        features = self.backbone(pictures)
-        proposals, _ = self.rpn(ImageList(pictures, shapes), features)
-        logits, deltas = self.heads.box_predictor(
-            self.heads.box_head(self._pool(features, proposals, shapes))
-        )
+        return self.boxes(self.backbone(pictures), pictures, _shapes(sizes))
 
+    def boxes(
+        self, features: dict[str, Tensor], pictures: Tensor, shapes: list[tuple[int, int]]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What `forward` gives, from the backbone's features."""
+        proposals, _ = self.rpn(ImageList(pictures, shapes), features)
+        pooled = _pool(self.heads.box_roi_pool, features, proposals, shapes)
+        logits, deltas = self.heads.box_predictor(self.heads.box_head(pooled))
         counts = [len(p) for p in proposals]
-        padded = [self._pad(parts) for parts in (logits.split(counts), deltas.split(counts), proposals)]
+        padded = [_pad(parts, self.most) for parts in (logits.split(counts), deltas.split(counts), proposals)]
         return padded[0], padded[1], padded[2], torch.tensor(counts, device=pictures.device)
 
-    def _pool(
-        self, features: dict[str, Tensor], proposals: list[Tensor], shapes: list[tuple[int, int]]
-    ) -> Tensor:
-        """Picture by picture: the pooler keeps the scales that it makes up for the first one it sees."""
-        pool = self.heads.box_roi_pool
-        parts = []
-        for i, (boxes, shape) in enumerate(zip(proposals, shapes, strict=True)):
-            pool.scales = pool.map_levels = None
-            parts.append(pool({k: v[i : i + 1] for k, v in features.items()}, [boxes], [shape]))
-        return torch.cat(parts)
 
-    def _pad(self, parts: list[Tensor]) -> Tensor:
-        return torch.stack([torch.nn.functional.pad(p, (0, 0, 0, self.most - len(p))) for p in parts])
+# The boxes (K, 4), scores (K,) and labels (K,) to keep of picture `row` of `TwoStage`'s outputs, given its
+# (height, width) and what is asked of it.
+Choose = Callable[[Sequence[Array], int, tuple[int, int], Array], tuple[Array, Array, Array]]
+
+
+class MaskRcnn(TwoStage):
+    """Mask R-CNN: the boxes that are kept, and the mask head's answer about each."""
+
+    def __init__(self, model: Any, choose: Choose) -> None:
+        super().__init__(model)
+        self.choose = choose
+
+    def forward(  # type: ignore[override]
+        self, pictures: Tensor, sizes: Tensor, wanted: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Boxes (N, K, 4), scores and labels (N, K), masks (N, K, h, w) in 0..1, and how many are real (N,).
+
+        `pictures` and `sizes` as for `TwoStage`; `wanted` (N, …) goes to `choose`.
+        """
+        shapes = _shapes(sizes)
+        features = self.backbone(pictures)
+        raw = [output.float().cpu().numpy() for output in self.boxes(features, pictures, shapes)]
+        asked = wanted.cpu().numpy()
+        kept = [self.choose(raw, i, shape, asked[i]) for i, shape in enumerate(shapes)]
+        boxes, scores, labels = (
+            [torch.from_numpy(np.ascontiguousarray(one[part])).to(pictures.device) for one in kept]
+            for part in range(3)
+        )
+        pooled = _pool(self.heads.mask_roi_pool, features, boxes, shapes)
+        logits = self.heads.mask_predictor(self.heads.mask_head(pooled))
+        masks = logits[torch.arange(len(logits), device=logits.device), torch.cat(labels)].sigmoid()
+        counts = [len(b) for b in boxes]
+        most = max(counts)
+        parts = (boxes, scores, labels, masks.split(counts))
+        padded = [_pad(part, most) for part in parts]
+        return padded[0], padded[1], padded[2], padded[3], torch.tensor(counts, device=pictures.device)
+
+
+def _shapes(sizes: Tensor) -> list[tuple[int, int]]:
+    return [(int(height), int(width)) for height, width in sizes.tolist()]
+
+
+def _pool(
+    pool: Any, features: dict[str, Tensor], boxes: Sequence[Tensor], shapes: list[tuple[int, int]]
+) -> Tensor:
+    """Picture by picture, in a copy: the pooler keeps the scales that it makes up for the first it sees."""
+    parts = []
+    for i, (some, shape) in enumerate(zip(boxes, shapes, strict=True)):
+        fresh = copy.copy(pool)
+        fresh.scales = fresh.map_levels = None
+        parts.append(fresh({k: v[i : i + 1] for k, v in features.items()}, [some], [shape]))
+    return torch.cat(parts)
+
+
+def _pad(parts: Sequence[Tensor], most: int) -> Tensor:
+    """(k, …) tensors as one (N, most, …), zeros after the end of each."""
+    empty = (0, 0) * (parts[0].dim() - 1)
+    return torch.stack([torch.nn.functional.pad(p, (*empty, 0, most - len(p))) for p in parts])
 
 
 class OneStage(torch.nn.Module):
