@@ -123,6 +123,7 @@ ADAPTERS = {
     "ultralytics-detect": "visioncli.models.yolo_detect:YoloDetector",
     "ultralytics-rtdetr": "visioncli.models.rtdetr:RtDetr",
     "ultralytics-segment": "visioncli.models.yolo_segment:YoloSegmenter",
+    "ultralytics-semantic": "visioncli.models.yolo_semantic:YoloSemantic",
     "ultralytics-classify": "visioncli.models.yolo_classify:YoloClassifier",
     "torchvision-classify": "visioncli.models.tv_classify:TorchvisionClassifier",
     "torchvision-detect": "visioncli.models.tv_detect:TorchvisionDetector",

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visioncli.models.geometry import taps
+from visioncli.models.letterbox import Letterbox
 from visioncli.results import Floats, Mask
 
 BLOCK = 1 << 18  # pixels at a time: a megabyte of floats, which stays in a core's cache
@@ -31,6 +32,20 @@ def stretch(axis: Floats, out: int) -> Floats:
     low, high, weight = taps(out, len(axis))
     result: Floats = axis[low] * (np.float32(1) - weight)[:, None] + axis[high] * weight[:, None]
     return result
+
+
+def to_picture(fit: Letterbox, size: tuple[int, int], factor: int) -> tuple[Floats, Floats]:
+    """The matrices of rows (H, h) and columns (W, w) from a letterboxed map of `size` to the picture.
+
+    The map is upsampled by `factor`, its padding cut off there, and the rest stretched to the picture.
+    """
+    axes = []
+    for axis in (0, 1):
+        fine = stretch(identity(size[axis]), size[axis] * factor)
+        scale = len(fine) / fit.shape[axis]
+        first, length = round((fit.top, fit.left)[axis] * scale), round(fit.inner[axis] * scale)
+        axes.append(stretch(fine[first : first + length], (fit.height, fit.width)[axis]))
+    return axes[0], axes[1]
 
 
 def above(plane: Floats, rows: Floats, columns: Floats, threshold: float) -> Mask:

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 IOU = 0.7  # the library's default for predict
 MAX_CANDIDATES = 30_000  # the library's `max_nms`
+# These layers stay at fp32 beside bf16 ones: mAP of 26n, 11n and v8n is then {MAP}
+# of fp32's, without them 0.010 less, 0.002 more and 0.006 less (data/coco, 64 pictures).
+PRECISE = r"model\.model\.[0-4]\."
 CLASS_OFFSET = 7680  # px by which the library moves classes apart before NMS (`max_wh`)
 
 
-class YoloDetector(UltralyticsAdapter):
-    """A YOLO detection network; answers as `YOLO(...).predict(rect=True)` does for one picture at a time."""
-
-    task = "detect"
+class Letterboxed(UltralyticsAdapter):
+    """An adapter whose network takes letterboxed pictures."""
 
     @cached_property
     def stride(self) -> int:
@@ -44,9 +45,16 @@ class YoloDetector(UltralyticsAdapter):
         fitted = [letterbox(image, self.size, self.stride) for image in images]
         return Batch((np.stack([f[0] for f in fitted]),), tuple(f[1] for f in fitted))
 
+
+class YoloDetector(Letterboxed):
+    """A YOLO detection network; answers as `YOLO(...).predict(rect=True)` does for one picture at a time."""
+
+    task = "detect"
+
     def network(self) -> Network:
         """Boxes (N, 4·bins, A) and class logits (N, C, A), before decoding, one-to-many head."""
-        return Network(self._build, ("boxes", "scores"), "yolo-detect-1")
+        outputs = ("boxes", "scores")
+        return Network(self._build, outputs, "yolo-detect-1", bf16=True, precise=PRECISE)
 
     def _build(self) -> torch.nn.Module:
         return raw_head(self._checkpoint.fused())

@@ -11,8 +11,8 @@ import numpy as np
 
 from visioncli.models import Array, Batch, Network, Options
 from visioncli.models.letterbox import Letterbox
-from visioncli.models.upsample import above, identity, stretch
-from visioncli.models.yolo_detect import YoloDetector, anchor_points, raw_head
+from visioncli.models.upsample import above, to_picture
+from visioncli.models.yolo_detect import PRECISE, YoloDetector, anchor_points, raw_head
 from visioncli.results import Floats, Masks, Prediction
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class YoloSegmenter(YoloDetector):
 
     def network(self) -> Network:
         """As the detector's, with mask coefficients (N, M, A) and mask prototypes (N, M, h, w)."""
-        return Network(self._build, _OUTPUTS, "yolo-segment-1")
+        return Network(self._build, _OUTPUTS, "yolo-segment-1", bf16=True, precise=PRECISE)
 
     def _build(self) -> torch.nn.Module:
         return raw_head(self._checkpoint.fused(), _OUTPUTS)
@@ -54,7 +54,11 @@ def mix(protos: Floats, coefficients: Floats, boxes: Floats, fit: Letterbox) -> 
     """
     count, height, width = protos.shape
     logits = (coefficients.T @ protos.reshape(count, -1)).reshape(-1, height, width)
-    rows, columns = _to_picture(fit, (height, width))
+    # Upsampled as little as lets the padding be cut off at a whole pixel, as the library does it.
+    scale = fit.shape[0] // height
+    pads = fit.shape[0] - fit.inner[0], fit.shape[1] - fit.inner[1]
+    factor = scale // math.gcd(scale, *pads, *(pad // 2 for pad in pads))
+    rows, columns = to_picture(fit, (height, width), factor)
     starts = np.ceil(boxes[:, :2]).astype(np.int64)
     ends = np.maximum(np.ceil(boxes[:, 2:]).astype(np.int64), starts)
     crops = tuple(
@@ -62,21 +66,3 @@ def mix(protos: Floats, coefficients: Floats, boxes: Floats, fit: Letterbox) -> 
         for plane, (left, top), (right, bottom) in zip(logits, starts.tolist(), ends.tolist(), strict=True)
     )
     return Masks((fit.height, fit.width), starts[:, ::-1], crops).trimmed()
-
-
-def _to_picture(fit: Letterbox, size: tuple[int, int]) -> tuple[Floats, Floats]:
-    """The matrices of the rows (H, h) and the columns (W, w) that take prototypes of `size` to the picture.
-
-    Upsampled as little as lets the padding be cut off at a whole pixel, as the library does it.
-    """
-    scale = fit.shape[0] // size[0]
-    pads = fit.shape[0] - fit.inner[0], fit.shape[1] - fit.inner[1]
-    factor = scale // math.gcd(scale, *pads, *(pad // 2 for pad in pads))
-    axes = []
-    for n, inner, start, out in zip(
-        size, fit.inner, (fit.top, fit.left), (fit.height, fit.width), strict=True
-    ):
-        fine = stretch(identity(n), n * factor)
-        first = start * factor // scale
-        axes.append(stretch(fine[first : first + inner * factor // scale], out))
-    return axes[0], axes[1]
