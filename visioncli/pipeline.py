@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from visioncli.background import ahead
+from visioncli.background import TICK, ahead
 from visioncli.errors import InputError
 from visioncli.media.frame import Failure, Frame, Input
 from visioncli.models import Adapter, Array, Batch, Options, prepare
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from visioncli.media.reader import Reader, VideoInfo
 
 NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
+LIVE_FRAMES = 2  # of a live source on their way to the network: more would be older when they get there
 MOST_HELD = 96 << 20  # bytes of pictures that wait for a batch, and of those that came after them
 
 
@@ -42,7 +43,8 @@ class Settings:
 
     `workers` threads decode and prepare. Without `keep_images` a frame's pixels are dropped once prepared.
     `observe()` is called for each video and gives what its frames are shown to, in order, in the thread that
-    decodes (None: nothing); what that returns comes out as the answer's `seen`.
+    decodes (None: nothing); what that returns comes out as the answer's `seen`. `tell` hears of live sources
+    that are lost and found again.
     """
 
     batch: int = 1
@@ -53,6 +55,7 @@ class Settings:
     keep_images: bool = True
     workers: int = 2
     observe: Callable[[], Callable[[Image], Any] | None] | None = None
+    tell: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +70,29 @@ class Opened:
 class Answer:
     """One picture or frame has its result. `frame.image` is empty where `keep_images` is off.
 
-    `seen` is what the video's observer returned for the frame (see `Settings.observe`).
+    `seen` is what the video's observer returned for the frame (see `Settings.observe`), `signs` the counts to
+    draw (see `track.counting.Sign`).
     """
 
     input: Input
     frame: Frame
     result: Result
     seen: Any = None
+    signs: Sequence[Any] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A video is through: frames decoded, packets skipped. `cut`: stopped before its end."""
+    """A video is through: frames decoded, packets skipped. `cut`: stopped before its end.
+
+    `dropped_frames`: those of a live source that came faster than they could be looked at.
+    """
 
     input: Input
     frames: int
     skipped_packets: int
     cut: bool = False
+    dropped_frames: int = 0
 
 
 Event = Opened | Answer | Closed | Failure
@@ -98,14 +107,19 @@ _IDLE = _Idle()
 
 @dataclass(slots=True)
 class _Job:
-    """A frame on its way. `size` survives when the pixels are dropped."""
+    """A frame on its way. `size` survives when the pixels are dropped; `gate` lets a live one's next in."""
 
     input: Input
     frame: Frame
     size: tuple[int, int]
     batch: Batch
-    live: bool = False
     seen: Any = None
+    gate: threading.Semaphore | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether it comes from a live source."""
+        return self.gate is not None
 
     @property
     def bytes(self) -> int:
@@ -161,15 +175,20 @@ def _read(
     """Open and decode. Pictures in the pool; a video's frames here, in order, prepared in the pool."""
     from visioncli.media import pictures
 
-    def prepared(input: Input, frame: Frame, seen: Any = None) -> _Job:
+    def prepared(
+        input: Input, frame: Frame, seen: Any = None, gate: threading.Semaphore | None = None
+    ) -> _Job:
         with profile.stage("prepare"), _named(input, frame):
             batch = prepare(adapter, [frame.image], settings.options)
         size = frame.width, frame.height
         kept = frame if settings.keep_images else replace(frame, image=NO_IMAGE)
-        return _Job(input, kept, size, batch, input.kind == "camera", seen)
+        return _Job(input, kept, size, batch, seen, gate)
 
-    def later(input: Input, frame: Frame, seen: Any) -> Future[_Job]:
-        return pool.submit(prepared, input, frame, seen)
+    def later(input: Input, frame: Frame, seen: Any, gate: threading.Semaphore | None) -> Future[_Job]:
+        job = pool.submit(prepared, input, frame, seen, gate)
+        if gate is not None:  # a frame that cannot be prepared does not get to the network, which opens it
+            job.add_done_callback(lambda done: None if _went_well(done) else gate.release())
+        return job
 
     def picture(input: Input) -> _Job:
         with profile.stage("decode"), _named(input):
@@ -192,17 +211,24 @@ def _video(
     settings: Settings,
     stop: threading.Event,
     profile: Profile,
-    prepare: Callable[[Input, Frame, Any], Future[_Job]],
+    prepare: Callable[[Input, Frame, Any, threading.Semaphore | None], Future[_Job]],
 ) -> Iterator[Future[_Job] | Event]:
-    """One video's events; a failure in the middle keeps what came before it."""
-    from visioncli.media.camera import open_camera
+    """One video's events; a failure in the middle keeps what came before it.
+
+    A frame of a live source is asked for when one before it has left the network: so it is the newest.
+    """
+    from visioncli.media.camera import open_live
     from visioncli.media.video_in import open_video
+
+    gate = threading.Semaphore(LIVE_FRAMES) if input.kind == "camera" else None
 
     try:
         with _named(input):
             reader: Reader
             if input.kind == "camera":
-                reader = open_camera(input, stride=settings.stride)
+                reader = open_live(
+                    input, stride=settings.stride, end=settings.end, stop=stop, tell=settings.tell
+                )
             else:
                 reader = open_video(input, stride=settings.stride, start=settings.start, end=settings.end)
     except InputError as error:
@@ -214,6 +240,8 @@ def _video(
         yield Opened(input, reader.info)
         frames = iter(reader)
         while not cut:
+            while gate is not None and not gate.acquire(timeout=TICK) and not stop.is_set():
+                continue
             try:
                 with profile.stage("decode"), _named(input):
                     frame = next(frames)
@@ -226,9 +254,10 @@ def _video(
             if look is not None:
                 with profile.stage("motion"), _named(input, frame):
                     seen = look(frame.image)
-            yield prepare(input, frame, seen)
+            yield prepare(input, frame, seen, gate)
             cut = stop.is_set()
-        yield Closed(input, reader.frames, reader.skipped_packets, cut and input.kind != "camera")
+        cut = cut and gate is None  # a live source has no end of its own
+        yield Closed(input, reader.frames, reader.skipped_packets, cut, reader.dropped_frames)
 
 
 def _infer(
@@ -336,7 +365,14 @@ class _Lanes:
             job.batch = Batch((), ())  # its copy is in the joined one
         with self._profile.stage("network", len(group)), _named(group[0][1].input, group[0][1].frame):
             outputs = self._runtime(batch.inputs)
+        for _, job in group:
+            if job.gate is not None:
+                job.gate.release()
         return [_Ran(group, batch, outputs)]
+
+
+def _went_well(job: Future[_Job]) -> bool:
+    return not job.cancelled() and job.exception() is None
 
 
 def _dropped(job: Future[_Job]) -> _Dropped | None:

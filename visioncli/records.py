@@ -126,9 +126,12 @@ def summary_line(source: str, summary: VideoSummary) -> Line:
     return {"type": "summary", "source": source, **summary.fields()}
 
 
-def done_line(source: str, frames: int, skipped_packets: int) -> Line:
-    """The `done` line that closes a video."""
-    return {"type": "done", "source": source, "frames": frames, "skipped_packets": skipped_packets}
+def done_line(source: str, frames: int, skipped_packets: int, dropped_frames: int = 0) -> Line:
+    """The `done` line that closes a video; of a live source with the frames that were dropped, if any."""
+    line: Line = {"type": "done", "source": source, "frames": frames, "skipped_packets": skipped_packets}
+    if dropped_frames:
+        line["dropped_frames"] = dropped_frames
+    return line
 
 
 def dumps(line: Mapping[str, Any]) -> bytes:

@@ -52,7 +52,9 @@ class LazyCommands(TyperGroup):
             import difflib
 
             if Path(args[0]).exists() or "://" in args[0]:
-                ctx.fail(f"{args[0]!r} is an input, not a command: vision detect {args[0]}")
+                from visioncli.media.address import public
+
+                ctx.fail(f"{public(args[0])!r} is an input, not a command: vision detect {public(args[0])}")
             close = difflib.get_close_matches(args[0], COMMANDS, n=1)
             ctx.fail(f"no command {args[0]!r}{f': did you mean {close[0]}?' if close else ''}")
         return super().resolve_command(ctx, args)

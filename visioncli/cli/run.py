@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from visioncli.media.sources import Found
     from visioncli.output.media import MediaSink, Target, VideoSink
     from visioncli.pipeline import Answer, Opened, Settings
+    from visioncli.track.count import Counting, Summed
     from visioncli.track.follow import Tracking
 
 DEFAULT_OUT = Path("vision-out")
@@ -47,19 +48,23 @@ def run(
     default: str | None = None,
     tracking: Tracking | None = None,
     mot: str | None = None,
+    counting: Counting | None = None,
+    trail: float = 0.0,
+    events: str | None = None,
     **answers: Any,
 ) -> None:
     """Run a command to its end; `default` is the key in `api.DEFAULTS` where that is not the task.
 
     `shapes` says what to make of masks.
-    `tracking` makes tracks of what is found in videos. Raises typer.Exit with 3, 130 or 143 where it did not
-    all go well.
+    `tracking` makes tracks of what is found in videos, `counting` counts them, `events` names the file for
+    what happens, `trail` is how many seconds of each track are drawn. Raises typer.Exit with 3, 130 or 143
+    where it did not all go well.
     """
     terminal = Terminal(quiet=outputs.quiet, verbose=outputs.verbose)
     profile = Profile()
     size(network.imgsz), batch_size(network.batch, 1)  # say now, not after loading, what makes no sense
     with Interrupt() as interrupt, ExitStack() as stack:
-        _spare_media(outputs)
+        _spare_media(outputs, events)
         found = _find(task, inputs, network.offline)
         taken: Iterator[Input | Failure] = found
         progress = terminal.progress(task)
@@ -74,6 +79,7 @@ def run(
             ),
             progress,
             *_mot(mot, outputs.force),
+            *_events(events, outputs),
         ]
         for sink in sinks:
             stack.callback(sink.close)
@@ -83,7 +89,7 @@ def run(
             taken = _pictures_only(taken, "--background remove", "--background black, or another colour")
         if tracking is not None:
             taken = _videos_only(taken)
-        media = _media(outputs, crops, shapes, terminal)
+        media = _media(outputs, crops, shapes, terminal, trail)
         if media is not None:
             folders = (outputs.out or DEFAULT_OUT, crops, shapes.masks, shapes.cutouts)
             taken = _without_our_own(taken, [folder for folder in folders if folder is not None])
@@ -92,6 +98,7 @@ def run(
             saved = None if tracking is None else tracking.saved
             model = saved.model() if saved is not None else _model(task, default or task, network, terminal)
         settings = _settings(model, inputs, network, span, keep_images=media is not None, **answers)
+        settings = replace(settings, tell=terminal.warn)
         if tracking is not None:
             settings = replace(settings, observe=tracking.observer)
         work = _Work(sinks, media, terminal, profile, settings, progress, interrupt.stop)
@@ -102,13 +109,20 @@ def run(
         about = _about(model, task, inputs, network, outputs, answers)
         if tracking is not None:
             about = replace(about, options={**about.options, **tracking.options()})
+        if counting is not None:
+            counting = replace(counting, warn=terminal.warn)
+            about = replace(about, options={**about.options, **counting.options()})
         work.start(about)
 
-        from visioncli.pipeline import run as events
+        from visioncli.pipeline import run as answering
 
-        stream = events(taken, model.adapter, model.runtime, settings, stop=interrupt.stop, profile=profile)
+        stream: Any = answering(
+            taken, model.adapter, model.runtime, settings, stop=interrupt.stop, profile=profile
+        )
         if tracking is not None:
             stream = tracking.follow(stream, settings, profile)
+        if counting is not None:
+            stream = counting.count(stream)
         with closing(stream):
             for event in stream:
                 work.take(event)
@@ -134,13 +148,14 @@ def _find(task: str, inputs: Inputs, offline: bool) -> Found:
     named = [*inputs.inputs, *inputs.image, *inputs.video, *inputs.dir, *inputs.from_file]
     arguments = list(inputs.inputs)
     if not named:
-        if sys.stdin is None or sys.stdin.isatty():
+        nobody_types = sys.stdin is not None and not sys.stdin.isatty()
+        if not nobody_types and not (task == "track" and _webcam()):
             raise UsageError(
                 f"nothing to {task}: name files, folders, 'globs', addresses, or - for stdin",
                 hint=f"like this: vision {task} photo.jpg    (vision {task} --help tells more)",
                 kind="no_input",
             )
-        arguments = ["-"]
+        arguments = ["-"] if nobody_types else ["0"]
     return find(
         arguments,
         videos=inputs.video,
@@ -150,7 +165,15 @@ def _find(task: str, inputs: Inputs, offline: bool) -> Found:
         null=inputs.null,
         recursive=inputs.recursive,
         offline=offline,
+        moving=task == "track",
     )
+
+
+def _webcam() -> bool:
+    """Whether there is a camera 0."""
+    from visioncli.media.camera import available
+
+    return available(0)
 
 
 def _mot(target: str | None, force: bool) -> list[Sink]:
@@ -161,11 +184,11 @@ def _mot(target: str | None, force: bool) -> list[Sink]:
     return [MotFiles(target, force=force)]
 
 
-def _spare_media(outputs: Outputs) -> None:
+def _spare_media(outputs: Outputs, events: str | None) -> None:
     """Refuse `--jsonl photo.jpg`: an input that was taken for the option's FILE would be overwritten."""
     from visioncli.media.sniff import HEAD, sniff
 
-    for option, name in (("--jsonl", outputs.jsonl), ("--csv", outputs.csv)):
+    for option, name in (("--jsonl", outputs.jsonl), ("--csv", outputs.csv), ("--events", events)):
         if name is None or name == "-":
             continue
         if not name:
@@ -242,8 +265,19 @@ def _without_our_own(found: Iterator[Input | Failure], folders: list[Path]) -> I
         yield item
 
 
+def _events(name: str | None, outputs: Outputs) -> list[Sink]:
+    """The sink for `--events`; it may not share a place with another output."""
+    if name is None:
+        return []
+    if name in (outputs.jsonl, outputs.csv) or (name == "-" and outputs.json):
+        raise UsageError(f"two outputs cannot share {'stdout' if name == '-' else name}")
+    from visioncli.output.events import EventsFile
+
+    return [EventsFile(name, force=outputs.force)]
+
+
 def _media(
-    outputs: Outputs, crops: Path | None, shapes: SegmentOutputs, terminal: Terminal
+    outputs: Outputs, crops: Path | None, shapes: SegmentOutputs, terminal: Terminal, trail: float
 ) -> MediaSink | None:
     if outputs.no_media and shapes.background is not None:
         raise UsageError("--background makes pictures, and --no-media forbids them")
@@ -269,6 +303,7 @@ def _media(
         style=Style(alpha=shapes.alpha),
         named=outputs.out is not None,
         force=outputs.force,
+        trail=trail,
         warn=terminal.warn,
     )
 
@@ -401,6 +436,7 @@ class _Work:
         """One event of the pipeline."""
         from visioncli.media.frame import Failure
         from visioncli.pipeline import Answer, Closed, Opened
+        from visioncli.track.count import Happened, Summed
 
         if isinstance(event, Answer):
             self._answer(event)
@@ -409,6 +445,10 @@ class _Work:
             self.inputs += self._video is None and event.frame is None
             self._terminal.failure(event)
             self._tell(lambda sink: sink.failure(event))
+        elif isinstance(event, Happened):
+            self._tell(lambda sink: sink.happened(event.events))
+        elif isinstance(event, Summed):
+            self._summed(event)
         elif isinstance(event, Opened):
             self._opened(event)
         elif isinstance(event, Closed):
@@ -422,7 +462,24 @@ class _Work:
                 self._terminal.warn(
                     f"{event.input.source}: {plural(event.skipped_packets, 'damaged packet')} skipped"
                 )
-            self._tell(lambda sink: sink.done(event.input.source, event.frames, event.skipped_packets))
+            if event.dropped_frames:
+                dropped = f"{event.dropped_frames:,} of {plural(event.frames, 'frame')} dropped"
+                self._terminal.note(
+                    f"{event.input.source}: {dropped}: they came faster than the network runs"
+                )
+            self._tell(
+                lambda sink: sink.done(
+                    event.input.source, event.frames, event.skipped_packets, event.dropped_frames
+                )
+            )
+
+    def _summed(self, event: Summed) -> None:
+        """A video's counts; in words on stderr where no table shows them."""
+        source = event.input.source
+        self._tell(lambda sink: sink.summary(source, event.summary))
+        if not any(sink.shows_summaries for sink in self._sinks):
+            for sentence in event.summary.sentences():
+                self._terminal.note(f"{source}: {sentence}")
 
     def _opened(self, event: Opened) -> None:
         from visioncli.pipeline import progress_total
@@ -488,7 +545,7 @@ class _VideoLane:
 
         def write(event: Answer) -> None:
             with profile.stage("write"):
-                sink.write(event.frame, event.result)
+                sink.write(event.frame, event.result, event.signs)
 
         self._sink = sink
         self._lane: Behind[Answer] = Behind(write, 2, name="encode")

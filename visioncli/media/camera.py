@@ -1,9 +1,10 @@
-"""Webcams by number, through OpenCV, as the same kind of reader as a video: frames without end."""
+"""Cameras: webcams by number through OpenCV, and the way in for everything live."""
 
 from __future__ import annotations
 
 import sys
-import time
+import threading
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,68 +13,36 @@ import cv2
 import numpy as np
 
 from visioncli.errors import InputError, UsageError
-from visioncli.media.frame import Frame, Input
-from visioncli.media.reader import Reader, VideoInfo
-
-# OpenCV tells no times of its own for a camera: ours are in microseconds since the first frame.
-TIME_BASE = Fraction(1, 1_000_000)
+from visioncli.media.frame import Input
+from visioncli.media.live import Feed, LiveReader
+from visioncli.results import Image
 
 
-class CameraReader(Reader):
-    """The frames of an open capture, without end; `time` is seconds since the first, by the clock.
+class CameraFeed(Feed):
+    """The frames of an open capture. OpenCV tells no times of its own for a camera: the clock does."""
 
-    Raises InputError when the camera gives no more frames.
-    """
+    codec = "rawvideo"
 
-    def __init__(self, capture: Any, name: str, *, stride: int = 1) -> None:
-        self.name = name
-        self.frames = 0
-        self.skipped_packets = 0
-        self._capture, self._stride = capture, stride
-        self._began: float | None = None
-        grabbed, first = capture.read()
-        if not grabbed:
-            capture.release()
-            raise InputError(f"{name}: the camera gives no picture", hint="another program may be using it")
-        self._first: tuple[Any, Fraction] | None = (first, self._now())
+    def __init__(self, capture: Any) -> None:
+        self._capture = capture
         fps = float(capture.get(cv2.CAP_PROP_FPS))
-        self.info = VideoInfo(
-            width=first.shape[1],
-            height=first.shape[0],
-            fps=Fraction(fps).limit_denominator(1001) if fps > 0 else None,
-            time_base=TIME_BASE,
-            duration=None,
-            frames=None,
-            rotation=0,
-            codec="rawvideo",
-            has_audio=False,
-            sample_aspect_ratio=Fraction(1),
-        )
+        self.fps = Fraction(fps).limit_denominator(1001) if fps > 0 else None
 
-    def __next__(self) -> Frame:
+    def frames(self) -> Iterator[tuple[Any, float | None]]:
+        """All frames; raises InputError when the camera gives no more."""
         while True:
-            if self._first is not None:
-                (image, seconds), self._first = self._first, None
-            else:
-                grabbed, image = self._capture.read()
-                if not grabbed:
-                    raise InputError(f"{self.name}: the camera gives no more pictures", kind="unreadable")
-                seconds = self._now()
-            index = self.frames
-            self.frames += 1
-            if index % self._stride == 0:
-                rgb = np.ascontiguousarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
-                return Frame(rgb, index=index, time=float(seconds), pts=seconds)
+            grabbed, image = self._capture.read()
+            if not grabbed:
+                raise InputError("the camera gives no picture", hint="another program may be using it")
+            yield image, None
+
+    def picture(self, frame: Any) -> Image:
+        """From OpenCV's BGR."""
+        return np.ascontiguousarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
 
     def close(self) -> None:
         """Give the camera back."""
         self._capture.release()
-
-    def _now(self) -> Fraction:
-        now = time.monotonic()
-        if self._began is None:
-            self._began = now
-        return Fraction(round((now - self._began) / TIME_BASE)) * TIME_BASE
 
 
 def available(number: int) -> bool:
@@ -86,17 +55,36 @@ def available(number: int) -> bool:
     return found
 
 
-def open_camera(camera: Input, *, stride: int = 1) -> CameraReader:
-    """Open the webcam whose number is `camera.where`; every `stride`-th frame.
+def open_live(
+    source: Input,
+    *,
+    stride: int = 1,
+    end: float | None = None,
+    stop: threading.Event | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> LiveReader:
+    """Open the webcam whose number, or the stream whose address, is `source.where`.
 
-    Raises InputError `not_found` where there is none, `unreadable` where it does not open, and UsageError for
-    a stride below 1.
+    Every `stride`-th frame until `end` (s); `stop` and `tell` as `LiveReader` has them. Raises InputError
+    (`not_found`, `unreadable`, `network`) where there is none, and UsageError for a stride below 1.
     """
     if stride < 1:
         raise UsageError(f"a stride of {stride}: it must be 1 or more")
-    number = camera.where
-    if not isinstance(number, int):
-        raise TypeError(f"a camera is a number, not {number!r}")
+    where = source.where
+    if not isinstance(where, int | str):
+        raise TypeError(f"a live source is a number or an address, not {where!r}")
+
+    def connect() -> Feed:
+        if isinstance(where, int):
+            return _camera(where)
+        from visioncli.media.stream import StreamFeed
+
+        return StreamFeed(where, source.source)
+
+    return LiveReader(source.source, connect, stride=stride, end=end, stop=stop, tell=tell)
+
+
+def _camera(number: int) -> CameraFeed:
     if not available(number):
         raise InputError(f"no camera {number} on this machine", kind="not_found")
     capture = _capture(number)
@@ -104,7 +92,7 @@ def open_camera(camera: Input, *, stride: int = 1) -> CameraReader:
         raise InputError(
             f"camera {number} does not open", kind="unreadable", hint="another program may be using it"
         )
-    return CameraReader(capture, camera.source, stride=stride)
+    return CameraFeed(capture)
 
 
 def _capture(number: int) -> Any:

@@ -12,6 +12,7 @@ import httpx
 from visioncli import __version__
 from visioncli.errors import InputError
 from visioncli.media import sniff
+from visioncli.media.address import file_name, public
 from visioncli.media.frame import Input
 from visioncli.media.spool import spool
 
@@ -20,24 +21,29 @@ CHUNK = 1 << 16
 
 
 def download(url: str) -> Input:
-    """What lies at `url`, redirects followed, kind decided by its content.
+    """What lies at `url`, redirects followed, kind decided by its content; endless Motion JPEG is a camera.
 
     Raises InputError: `not_found` (404, 410), `network` (no connection, an error status, cut off),
     `unsupported` (no picture or video), `too_large`.
     """
     headers = {"User-Agent": f"vision/{__version__}"}
+    shown = public(url)
     try:
         with (
             httpx.Client(follow_redirects=True, timeout=TIMEOUT, headers=headers) as client,
             client.stream("GET", url) as answer,
         ):
             if answer.status_code != httpx.codes.OK:
-                raise _refused(url, answer)
-            return _receive(url, answer.iter_bytes(CHUNK))
+                raise _refused(shown, answer)
+            if answer.headers.get("content-type", "").startswith("multipart/x-mixed-replace"):
+                return Input(shown, "camera", url, PurePath(file_name(url)))
+            return _receive(shown, answer.iter_bytes(CHUNK))
     except httpx.TimeoutException as error:
-        raise InputError(f"{url}: no answer in time", kind="network") from error
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-        raise InputError(f"{url}: {str(error) or type(error).__name__}", kind="network") from error
+        raise InputError(f"{shown}: no answer in time", kind="network") from error
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise InputError(f"{shown}: not an address", kind="network") from error
+    except httpx.HTTPError as error:
+        raise InputError(f"{shown}: {str(error) or type(error).__name__}", kind="network") from error
 
 
 def _refused(url: str, answer: httpx.Response) -> InputError:

@@ -17,7 +17,8 @@ class Input:
     """One thing to look at, not yet opened.
 
     `source` is its name in the record, as the user gave it (a file in a folder: the folder as given, `/`, the
-    rest). `where` is what to open: a path, the bytes themselves (stdin, a download), or a camera number.
+    rest; an address: without user and password). `where` is what to open: a path, the bytes themselves
+    (stdin, a download), a camera's number or a live stream's address; these two are of the kind `camera`.
     A long video from stdin or a URL lies in a temporary file, which goes when its Input does: keep that.
     `relative` is where its annotated copy goes under `--out` when names collide: path relative to the folder
     or glob it was found through, else the bare name.
@@ -25,7 +26,7 @@ class Input:
 
     source: str
     kind: Kind
-    where: Path | bytes | int
+    where: Path | bytes | int | str
     relative: PurePath
 
 

@@ -35,13 +35,15 @@ class VideoInfo:
 class Reader(ABC):
     """An iterator of frames and a context manager.
 
-    `frames` counts what was decoded so far, before the stride; `skipped_packets` what was damaged. Iterating
-    raises InputError where it cannot go on.
+    `frames` counts what was decoded so far, before the stride; `skipped_packets` what was damaged;
+    `dropped_frames` what a live source gave and nobody was ready for. Iterating raises InputError where it
+    cannot go on.
     """
 
     info: VideoInfo
     frames: int
     skipped_packets: int
+    dropped_frames: int = 0
 
     def __enter__(self) -> Self:
         return self

@@ -13,6 +13,7 @@ from typing import IO, Literal
 
 from visioncli.errors import InputError
 from visioncli.media import folders, sniff
+from visioncli.media.address import LIVE, file_name, public
 from visioncli.media.frame import Failure, Input, Kind
 from visioncli.media.spool import begin, chunks, entries, spool
 
@@ -31,16 +32,18 @@ def find(
     recursive: bool = False,
     stdin: IO[bytes] | None = None,
     offline: bool = False,
+    moving: bool = False,
 ) -> Found:
     """Everything named, in the order arguments, images, videos, dirs, from_files; never all of it in memory.
 
+    `moving`: animated pictures are videos, and so are the pictures of a folder, as frames of one.
     `null`: lists (on `stdin`, default the process's own, and in `from_files`) are separated by NUL instead of
     newlines. `offline`: an address is a Failure, with no connection made. A bad input raises nothing: it is a
     Failure in its place.
     """
     return Found(
         arguments, videos, images, dirs, from_files,
-        null=null, recursive=recursive, stdin=stdin, offline=offline,
+        null=null, recursive=recursive, stdin=stdin, offline=offline, moving=moving,
     )  # fmt: skip
 
 
@@ -59,10 +62,11 @@ class Found:
         recursive: bool,
         stdin: IO[bytes] | None,
         offline: bool,
+        moving: bool,
     ) -> None:
         self.skipped = 0
         self._null, self._recursive, self._offline = null, recursive, offline
-        self._stdin = stdin
+        self._stdin, self._moving = stdin, moving
         self._items = self._all(arguments, videos, images, dirs, from_files)
 
     def __iter__(self) -> Iterator[Item]:
@@ -92,7 +96,7 @@ class Found:
 
     def _argument(self, text: str, flag: Flag, *, listed: bool = False) -> Iterator[Item]:
         """One argument or line of a list; whatever is wrong with it becomes a Failure."""
-        source = _readable(text)
+        source = public(_readable(text))
         try:
             if text == "-":
                 if listed:
@@ -139,17 +143,18 @@ class Found:
             raise InputError(f"{source or 'an empty name'}: no such file or folder", kind="not_found")
 
     def _address(self, text: str, source: str, scheme: str, flag: Flag) -> Item:
-        if scheme in ("rtsp", "rtsps"):
-            raise InputError(f"{source}: live streams come with `vision track`", kind="unsupported")
-        if scheme not in ("http", "https"):
-            raise InputError(
-                f"{source}: {scheme}:// is not read", kind="unsupported", hint="http:// and https:// are"
-            )
+        if scheme not in ("http", "https", *LIVE):
+            hint = "http://, https://, rtsp:// and rtsps:// are"
+            raise InputError(f"{source}: {scheme}:// is not read", kind="unsupported", hint=hint)
         if self._offline:
-            raise InputError(f"{source}: not downloaded, the run is --offline", kind="offline")
+            raise InputError(f"{source}: no connection, the run is --offline", kind="offline")
+        if scheme in LIVE:
+            return _live(source, text, flag)
         from visioncli.media.download import download
 
         found = download(text)
+        if found.kind == "camera":
+            return _live(source, text, flag)
         _check(found.kind, False, source, flag)
         return found
 
@@ -163,7 +168,7 @@ class Found:
         """A file that was named: taken by content, else by suffix, else by asking the decoders."""
         with path.open("rb") as file:
             media = sniff.sniff(file.read(sniff.HEAD))
-        kind, animated = _kind(media, path)
+        kind, animated = self._kind(media, path)
         if kind is None and media is None:
             kind = _probe(path)
         if kind is None:
@@ -172,11 +177,19 @@ class Found:
 
     def _folder(self, folder: Path, source: str) -> Iterator[Item]:
         empty = True
+        sequence: Path | None = None
         for found in folders.walk(folder, recursive=self._recursive):
             item = self._in_folder(found, folder, source)
-            if item is not None:
-                empty = False
-                yield item
+            if item is None:
+                continue
+            empty = False
+            if self._moving and isinstance(item, Input) and item.kind == "picture":
+                assert isinstance(item.where, Path)
+                if item.where.parent == sequence:
+                    continue
+                sequence = item.where.parent
+                item = _sequence(sequence, folder, source)
+            yield item
         if empty:
             hint = None if self._recursive else "use --recursive for its sub-folders"
             raise InputError(f"{source}: no pictures or videos in this folder", kind="not_found", hint=hint)
@@ -199,7 +212,7 @@ class Found:
                 return _refused(name, error)
             self.skipped += 1
             return None
-        kind, _ = _kind(media, found)
+        kind, _ = self._kind(media, found)
         if kind is None:
             self.skipped += 1
             return None
@@ -251,7 +264,7 @@ class Found:
         """Stdin or a FIFO: one picture's or video's bytes, else a list of inputs."""
         head, media = (b"", None) if self._null else begin(stream)
         if media is not None and media.what in ("picture", "video"):
-            kind, animated = _kind(media, relative)
+            kind, animated = self._kind(media, relative)
             assert kind is not None
             checked = _check(kind, animated, source, flag)
             yield spool(chunks(stream, head), source, checked, relative)
@@ -264,6 +277,13 @@ class Found:
                 yield item
             if empty:
                 raise InputError(f"{source}: empty: no picture, no video, no list", kind="not_found")
+
+    def _kind(
+        self, media: sniff.Media | None, name: PurePath
+    ) -> tuple[Literal["picture", "video"] | None, bool]:
+        """As the function of that name; in `moving` an animated picture is a video."""
+        kind, animated = _kind(media, name)
+        return ("video", False) if self._moving and animated else (kind, animated)
 
     def _open_stdin(self) -> IO[bytes]:
         """Stdin below Python's buffer, whose lock a reader that waits would hold while the process ends."""
@@ -282,6 +302,14 @@ def _kind(media: sniff.Media | None, name: PurePath) -> tuple[Literal["picture",
     if media is not None and media.what == "text" and name.suffix.lower() in (".ts", ".mts"):
         return None, False  # TypeScript
     return sniff.by_suffix(name), False
+
+
+def _sequence(frames: Path, folder: Path, source: str) -> Input:
+    """A folder of frames, `folder` itself (called `source`) or one below it, as one video."""
+    relative = frames.relative_to(folder)
+    if relative == PurePath():
+        return Input(source.rstrip("/") or source, "video", frames, PurePath(frames.absolute().name))
+    return Input(_join(source, _readable(str(relative))), "video", frames, relative)
 
 
 def _check(kind: Kind, animated: bool, source: str, flag: Flag) -> Literal["picture", "video"]:
@@ -306,6 +334,12 @@ def _camera(source: str, number: int, flag: Flag) -> Input:
         wanted = "picture" if flag == "--image" else "folder"
         raise InputError(f"{source}: no such {wanted}", kind="not_found")
     return Input(source, "camera", number, PurePath(f"camera{number}"))
+
+
+def _live(source: str, address: str, flag: Flag) -> Input:
+    if flag in ("--image", "--dir"):
+        raise InputError(f"{source}: a live stream", kind="unsupported", hint="give it with --video")
+    return Input(source, "camera", address, PurePath(file_name(address)))
 
 
 def _probe(path: Path) -> Literal["picture", "video"] | None:

@@ -228,17 +228,8 @@ class VideoReader(Reader):
                 yield Frame(self._rgb(frame), index=index, time=float(time), pts=time)
 
     def _rgb(self, frame: VideoFrame) -> Image:
-        """8-bit full-range RGB by the frame's own matrix and range; untagged means BT.601, limited."""
-        if (nearest := _NEAREST_MATRIX.get(frame.colorspace)) is not None:
-            frame.colorspace = nearest
-        try:
-            # One thread: the decoder's own and the network use the others.
-            rgb = self._reformatter.reformat(frame, format="rgb24", threads=1)
-        except (av.error.FFmpegError, OSError) as error:
-            message = f"{self.name}: its colours cannot be converted (matrix {frame.colorspace})"
-            raise InputError(message, kind="unsupported") from error
-        pixels: Image = rgb.to_ndarray().astype(np.uint8, copy=False)
-        return np.ascontiguousarray(self._turn_of(frame)(pixels))
+        """Upright RGB."""
+        return np.ascontiguousarray(self._turn_of(frame)(to_rgb(frame, self._reformatter, self.name)))
 
     def _turn_of(self, frame: VideoFrame) -> _Turn:
         # Reading a frame's side data ties it into a reference cycle, which keeps its pixels until the garbage
@@ -291,6 +282,22 @@ class VideoReader(Reader):
         return InputError(f"{self.name}: cannot be read{after} ({text})")
 
 
+def to_rgb(frame: VideoFrame, reformatter: VideoReformatter, name: str) -> Image:
+    """8-bit full-range RGB by the frame's own matrix and range; untagged means BT.601, limited.
+
+    InputError, with the video's `name`, for colours that cannot be converted.
+    """
+    if (nearest := _NEAREST_MATRIX.get(frame.colorspace)) is not None:
+        frame.colorspace = nearest
+    try:
+        # One thread: the decoder's own and the network use the others.
+        rgb = reformatter.reformat(frame, format="rgb24", threads=1)
+    except (av.error.FFmpegError, OSError) as error:
+        message = f"{name}: its colours cannot be converted (matrix {frame.colorspace})"
+        raise InputError(message, kind="unsupported") from error
+    return np.ascontiguousarray(rgb.to_ndarray().astype(np.uint8, copy=False))
+
+
 def open_video(
     video: Input, *, stride: int = 1, start: float | None = None, end: float | None = None
 ) -> Reader:
@@ -303,6 +310,10 @@ def open_video(
         raise UsageError(f"a stride of {stride}: it must be 1 or more")
     if start is not None and end is not None and end <= start:
         raise UsageError(f"the range ends at {end:g} s, before it starts at {start:g} s")
+    if isinstance(video.where, Path) and video.where.is_dir():
+        from visioncli.media.sequence import SequenceReader
+
+        return SequenceReader(video, stride=stride, start=start, end=end)
     media = _sniff(video)
     if media is not None and media.what == "text":
         # A playlist would make FFmpeg go and look for what it lists.

@@ -49,8 +49,8 @@ class Sink:
     def summary(self, source: str, summary: VideoSummary) -> None:
         """A tracked video's summary; `done` follows."""
 
-    def done(self, source: str, frames: int, skipped_packets: int) -> None:
-        """A video has ended."""
+    def done(self, source: str, frames: int, skipped_packets: int, dropped_frames: int = 0) -> None:
+        """A video has ended; `dropped_frames` are those of a live source that nobody was ready for."""
 
     def end(self, summary: Summary) -> None:
         """The run has ended, or was interrupted and drained."""

@@ -17,8 +17,8 @@ class EventsFile(Rows):
 
     columns = ("source", "time", "frame", "where", "event", "id", "label", "x", "y", "dwell")
 
-    def events(self, events: Iterable[Event]) -> None:
-        """What happened at lines and zones."""
+    def happened(self, events: Iterable[Event]) -> None:
+        """The events' rows."""
         self.write(
             [valid(e.source), round(e.time, 4), e.frame, e.where, e.what, e.id, e.label,
              round(e.at[0], 2), round(e.at[1], 2), None if e.dwell is None else round(e.dwell, 4)]

@@ -43,9 +43,9 @@ class JsonLines(Sink):
         """A `summary` line."""
         self._writer.write(records.summary_line(source, summary))
 
-    def done(self, source: str, frames: int, skipped_packets: int) -> None:
+    def done(self, source: str, frames: int, skipped_packets: int, dropped_frames: int = 0) -> None:
         """A `done` line."""
-        self._writer.write(records.done_line(source, frames, skipped_packets))
+        self._writer.write(records.done_line(source, frames, skipped_packets, dropped_frames))
 
     def end(self, summary: records.Summary) -> None:
         """The `end` line."""

@@ -46,7 +46,7 @@ class MotFiles(Sink):
         except OSError as error:
             raise output_error(self._file, error) from error
 
-    def done(self, source: str, frames: int, skipped_packets: int) -> None:
+    def done(self, source: str, frames: int, skipped_packets: int, dropped_frames: int = 0) -> None:
         """The file takes its name."""
         stream = self._open(source)
         assert self._names is not None

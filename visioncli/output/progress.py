@@ -94,7 +94,7 @@ class ProgressBar(Sink):
         if failure.frame is None and failure.source not in self._videos:
             self._progress.update(self._inputs, advance=1, visible=True)
 
-    def done(self, source: str, frames: int, skipped_packets: int) -> None:
+    def done(self, source: str, frames: int, skipped_packets: int, dropped_frames: int = 0) -> None:
         """A video's line goes."""
         task = self._videos.pop(source, None)
         if task is not None:

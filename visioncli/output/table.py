@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from visioncli.output.terminal import Terminal
     from visioncli.records import Run, Summary
     from visioncli.results import Result
+    from visioncli.track.summary import VideoSummary
 
 CLASSIFY = "classify"
 _SIZE = 11
@@ -26,6 +27,8 @@ _GAP = "  "
 class Table(Sink):
     """Rows in columns that are known before the names are: a million pictures take no memory."""
 
+    shows_summaries = True
+
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._classify = False
@@ -35,6 +38,7 @@ class Table(Sink):
         self._frames = 0
         self._objects = 0
         self._videos: dict[str, Tally] = {}
+        self._summary: VideoSummary | None = None
 
     def start(self, run: Run) -> None:
         """Columns fit the terminal."""
@@ -58,22 +62,37 @@ class Table(Sink):
         parts = _labels(result) if self._classify else _counts(result.labels)
         self._terminal.print(Text(start).append_text(_fit(parts, self._terminal.out.width - cell_len(start))))
 
-    def done(self, source: str, frames: int, skipped_packets: int) -> None:
+    def summary(self, source: str, summary: VideoSummary) -> None:
+        """Kept for `done`, which comes next."""
+        self._summary = summary
+
+    def done(self, source: str, frames: int, skipped_packets: int, dropped_frames: int = 0) -> None:
         """A video's summary."""
         tally = self._videos.pop(source, None)
+        summary, self._summary = self._summary, None
         if tally is None:
             return
         facts = [f"{tally.width}×{tally.height}", plural(frames, "frame"), clock(tally.seconds)]
         if skipped_packets:
             facts.append(plural(skipped_packets, "damaged packet") + " skipped")
+        if dropped_frames:
+            facts.append(f"{dropped_frames:,} dropped")
         title = Text(visible(source), "bold").append(_GAP + " · ".join(facts), "not bold dim")
         self._terminal.print(title)
-        if not tally.classes:
+        self._found(tally, summary)
+        for sentence in [] if summary is None else summary.sentences():
+            self._terminal.print(_GAP + visible(sentence))
+
+    def _found(self, tally: Tally, summary: VideoSummary | None) -> None:
+        rows = len(tally.classes if summary is None else summary.labels)
+        if not rows:
             self._terminal.print(Text(_GAP + "nothing found", "dim"))
-            return
-        self._terminal.out.print(_labels_table(tally) if self._classify else _objects_table(tally))
-        if len(tally.classes) > _ROWS:
-            self._terminal.print(Text(f" + {len(tally.classes) - _ROWS} more", "dim"))
+        elif summary is not None:
+            self._terminal.out.print(_tracks_table(tally, summary))
+        else:
+            self._terminal.out.print(_labels_table(tally) if self._classify else _objects_table(tally))
+        if rows > _ROWS:
+            self._terminal.print(Text(f" + {rows - _ROWS} more", "dim"))
 
     def end(self, summary: Summary) -> None:
         """How much was done, in which time."""
@@ -145,6 +164,22 @@ def _objects_table(tally: Tally) -> RichTable:
             visible(label), Text(f"{one.count:,}", "bold cyan"), f"{one.frames:,}", f"{one.most:,}",
             clock(one.first), clock(one.last), Text(f"{one.best:.2f}", "dim"),
         )  # fmt: skip
+    return table
+
+
+def _tracks_table(tally: Tally, summary: VideoSummary) -> RichTable:
+    """A row a label; lengths are from a track's first sight to its last."""
+    table = _grid("label", "tracks", "at once", "longest", "mean")
+    rows = list(summary.labels.items())[:_ROWS]
+    for label, one in rows:
+        most = tally.classes[label].most
+        table.add_row(
+            visible(label), Text(f"{one.count:,}", "bold cyan"), f"{most:,}",
+            clock(one.longest), clock(one.mean),
+        )  # fmt: skip
+    if len(summary.labels) > 1:
+        every = summary.tracks
+        table.add_row("all", f"{every.count:,}", "", clock(every.longest), clock(every.mean), style="dim")
     return table
 
 
