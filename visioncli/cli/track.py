@@ -14,16 +14,20 @@ from visioncli.errors import UsageError
 from visioncli.track import TRACKERS
 
 if TYPE_CHECKING:
+    from visioncli.track.config import TrackerConfig
+    from visioncli.track.count import Counting
     from visioncli.track.saved import Saved
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-TRACK = "Tracks"
+TRACK, COUNT = "Tracks", "Counts"
 
 EXAMPLES = """\
 vision track cars.mp4
 vision track --video shop.mp4 --classes person --tracker bytetrack --jsonl tracks.jsonl
-vision track cars.mp4 --set track_buffer=60 --set new_track_thresh=0.5"""
+vision track cars.mp4 --set track_buffer=60 --set new_track_thresh=0.5
+vision track cars.mp4 --detections found.jsonl --tracker ocsort --mot tracks.txt
+vision track street.mp4 --line 0,0.6,1,0.6,street --events crossings.csv"""
 
 
 @dataclass(frozen=True)
@@ -104,10 +108,61 @@ class Trackers:
     ] = None
 
 
+@dataclass(frozen=True)
+class Counts:
+    """What to count, and how far back to draw."""
+
+    line: Annotated[
+        list[str],
+        typer.Option(
+            "--line",
+            metavar="X1,Y1,X2,Y2[,NAME]",
+            help="Count what crosses a line; from its left to its right is in. Pixels, or shares (0 to 1).",
+            show_default=False,
+            rich_help_panel=COUNT,
+        ),
+    ] = field(default_factory=list)
+    zone: Annotated[
+        Path | None,
+        typer.Option(
+            "--zone",
+            metavar="FILE",
+            help='Count visits to the polygons in a JSON file: {"door": [[x, y], ...]}.',
+            show_default=False,
+            rich_help_panel=COUNT,
+        ),
+    ] = None
+    events: Annotated[
+        str | None,
+        typer.Option(
+            "--events",
+            metavar="FILE",
+            help="Crossings, entries and exits as CSV.",
+            show_default=False,
+            rich_help_panel=COUNT,
+        ),
+    ] = None
+    trail: Annotated[
+        float,
+        typer.Option(
+            "--trail",
+            min=0,
+            metavar="SECONDS",
+            help="How far back the trails reach that are drawn; 0 for none.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = 2.0
+
+
 @app.command(cls=Command, epilog=EXAMPLES)
-@takes(Inputs, Network, TrackAnswers, Trackers, Outputs)
+@takes(Inputs, Network, TrackAnswers, Trackers, Counts, Outputs)
 def track(
-    inputs: Inputs, network: Network, answers: TrackAnswers, trackers: Trackers, outputs: Outputs
+    inputs: Inputs,
+    network: Network,
+    answers: TrackAnswers,
+    trackers: Trackers,
+    counts: Counts,
+    outputs: Outputs,
 ) -> None:
     """Follow objects through video: boxes with labels and ids that stay.
 
@@ -125,6 +180,9 @@ def track(
         outputs,
         tracking=Tracking(config, smooth=trackers.smooth, saved=_saved(trackers, network)),
         mot=trackers.mot,
+        counting=_counting(counts, config),
+        trail=counts.trail,
+        events=counts.events,
         conf=config.lowest,
         iou=answers.iou,
         max_det=answers.max_det,
@@ -142,3 +200,18 @@ def _saved(trackers: Trackers, network: Network) -> Saved | None:
     from visioncli.track.saved import open_saved
 
     return open_saved(trackers.detections)
+
+
+def _counting(counts: Counts, config: TrackerConfig) -> Counting:
+    """What to count at, checked before any work."""
+    from visioncli.track.config import BUFFER_RATE
+    from visioncli.track.count import Counting
+    from visioncli.track.counting import PATIENCE
+    from visioncli.track.shapes import check_names, parse_line, read_zones
+
+    lines = [parse_line(text, number) for number, text in enumerate(counts.line, 1)]
+    zones = [] if counts.zone is None else read_zones(counts.zone)
+    check_names(lines, zones)
+    # As long as the tracker waits, and a little: then the track's id does not come back.
+    waits = float(config.values["track_buffer"]) / BUFFER_RATE
+    return Counting(lines, zones, max(PATIENCE, 1.1 * waits))
