@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from visioncli.models.mini_net import MiniNet, Unit, folded_state, load_mini
-from visioncli.train.mini.export import LIMIT, export
+from visioncli.registry.header import metadata
+from visioncli.train.mini.export import LIMIT, chosen, export
 from visioncli.train.mini.start import fresh
 from visioncli.train.mini.train import Run, batches, parser, train
 
@@ -97,6 +98,23 @@ def test_export_is_the_average(packed: Path, tmp_path: Path) -> None:
     export(tmp_path / "last.pt", tmp_path / "folded.safetensors")
     with pytest.raises(ValueError, match="norms"):
         again.begin(tmp_path / "folded.safetensors")
+
+
+def test_export_says_what_it_answers(packed: Path, tmp_path: Path) -> None:
+    """What it says is in the file, and what was exported can be made to say something else."""
+    run = Run(options(packed, tmp_path))
+    run.save(tmp_path / "last.pt")
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    export(tmp_path / "last.pt", first, norms=True, answers={"detects": chosen(" car,person", "coco")})
+    export(first, second, answers={"segments": "__background__,cat"})
+    assert metadata(first) == {"network": "mini", "step": "0", "detects": "person,car"}
+    assert metadata(second) == {**metadata(first), "segments": "__background__,cat"}
+    x = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        for a, b in zip(load_mini(first)(x), load_mini(second)(x), strict=True):
+            torch.testing.assert_close(a, b, rtol=0.02, atol=0.02)
+    with pytest.raises(ValueError, match="not a label of coco: cra"):
+        chosen("person,cra", "coco")
 
 
 def test_export_refuses_what_half_precision_cannot_hold(packed: Path, tmp_path: Path) -> None:
