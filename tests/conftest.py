@@ -60,6 +60,8 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         monkeypatch.setenv(variable, str(home / folder))
     for variable in [v for v in os.environ if v.startswith("VISION_") and v != "VISION_SHARED"]:
         monkeypatch.delenv(variable)
+    # Compiled networks are keyed by all that decides them: the tests share theirs, and compile once.
+    monkeypatch.setenv("VISION_CACHE", str(ROOT / "build" / "kept"))
 
 
 Run = Callable[..., subprocess.CompletedProcess[bytes]]

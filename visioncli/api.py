@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path, PurePath
@@ -15,8 +15,8 @@ import numpy as np
 
 from visioncli.errors import InputError, ModelError, UsageError
 from visioncli.media.frame import Failure, Frame, Input
-from visioncli.models import Options, adapter_class, prepare
-from visioncli.pipeline import Answer, Settings, run
+from visioncli.models import Options, Origin, adapter_class, prepare
+from visioncli.pipeline import Answer, Event, Settings, run
 from visioncli.registry.cards import Card
 from visioncli.registry.lookup import Resolved, resolve
 from visioncli.results import Image, Result
@@ -121,13 +121,23 @@ class Model:
         runtime: str = "auto",
         imgsz: int | tuple[int, int] | None = None,
         trust: bool = False,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         self.resolved = resolved
         size = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
         factory = adapter_class(resolved.card.adapter)
         card = replace(resolved.card, input=resolved.card.input_for(resolved.variant))
         self.adapter = factory(card, resolved.path, imgsz=size, trust=trust)
-        self.runtime = make(self.adapter.network(), runtime=runtime, device=device, precision=precision)
+        origin = Origin(
+            card.name,
+            resolved.path,
+            resolved.sha256,
+            f"{card.adapter} {card.factory} {sorted(card.input.items())}",
+            lambda picture: self.adapter.prepare([picture]).inputs,
+        )
+        self.runtime = make(
+            self.adapter.network(), origin, runtime=runtime, device=device, precision=precision, say=say
+        )
         self.names: Sequence[str] = self.adapter.names
         self.task = self.adapter.task
 
@@ -224,13 +234,54 @@ class Model:
 
         settings = Settings(batch or self.runtime.batch, self.options(**options), stride, start, end)
         events = run(find([str(source)]), self.adapter, self.runtime, settings, stop=threading.Event())
-        with closing(events) as open_events:
-            for event in open_events:
-                if isinstance(event, Failure):
-                    at = "" if event.source in event.message else f"{event.source}: "
-                    raise InputError(at + event.message, kind=event.kind)
-                if isinstance(event, Answer):
-                    yield event.frame.image, event.result
+        yield from _pairs(events)
+
+    def track(
+        self,
+        source: str | Path,
+        *,
+        tracker: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        reid: str | None = None,
+        smooth: bool = False,
+        conf: float | None = None,
+        batch: int | None = None,
+        stride: int = 1,
+        start: float | None = None,
+        end: float | None = None,
+        **options: Any,
+    ) -> Iterator[tuple[Image, Result]]:
+        """`stream` for videos, with `result.ids`: the same object has the same id, from 1 in each video.
+
+        `tracker` is one of `visioncli.track.TRACKERS` (BoT-SORT if None), `parameters` are its own, by
+        Ultralytics' names, `conf` is the score that begins a track, `reid` `off`, `auto` or a file, and with
+        `smooth` boxes are those of the tracker's filter. A folder of pictures is one video. Raises UsageError
+        for a tracker, a parameter or a model that makes no sense, otherwise as `stream`.
+        """
+        from visioncli.media.sources import find
+        from visioncli.track.config import configure
+        from visioncli.track.follow import Tracking
+
+        if self.task not in ("detect", "segment-instance"):
+            raise UsageError(f"{self.name} finds no objects that could be tracked")
+        config = configure(tracker, sets=parameters, conf=conf, reid=reid)
+        tracking = Tracking(config, smooth=smooth)
+        checked = self.options(conf=config.lowest, **options)
+        settings = Settings(batch or self.runtime.batch, checked, stride, start, end, observe=tracking.observer)
+        inputs = find([str(source)], moving=True)
+        events = run(inputs, self.adapter, self.runtime, settings, stop=threading.Event())
+        yield from _pairs(tracking.follow(events, settings))
+
+
+def _pairs(events: Generator[Event, None, None]) -> Iterator[tuple[Image, Result]]:
+    """The pictures and results among a run's events; InputError at the first failure."""
+    with closing(events):
+        for event in events:
+            if isinstance(event, Failure):
+                at = "" if event.source in event.message else f"{event.source}: "
+                raise InputError(at + event.message, kind=event.kind)
+            if isinstance(event, Answer):
+                yield event.frame.image, event.result
 
 
 def _frame(picture: Picture) -> tuple[Frame, str]:

@@ -75,12 +75,37 @@ class Network:
     `build()` imports torch and returns the module in evaluation mode, fp32, on the CPU; its `forward` takes
     `Batch.inputs` as tensors and returns a tuple of tensors, N first unless the adapter says otherwise.
     `version` changes whenever the module's outputs change meaning. `fp32_only`: reduced precision breaks it.
+
+    `compiles`: it also runs compiled, without torch, where a runtime can do that. `fixed`: its inputs always
+    have the same height and width. `bf16`: it bears that, as exactly as `--precision auto` must be, with the
+    layers whose name fits the pattern `precise` kept at fp32. `graph()` makes the `openvino.Model`
+    itself, for an adapter that can do so without torch; else `build()` is traced.
     """
 
     build: Callable[[], torch.nn.Module]
     outputs: tuple[str, ...]
     version: str
     fp32_only: bool = False
+    compiles: bool = False
+    fixed: bool = False
+    bf16: bool = False
+    precise: str = ""
+    graph: Callable[[], Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a network comes from, by which what is made of it can be kept.
+
+    `name` is for people; `card` says what else than the weights decides the network; `example(picture)` gives
+    `Batch.inputs`.
+    """
+
+    name: str
+    weights: Path
+    sha256: str
+    card: str
+    example: Callable[[Image], tuple[Array, ...]]
 
 
 class Adapter(Protocol):

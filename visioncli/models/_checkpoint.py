@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visioncli import cache
 from visioncli.errors import ModelError
 from visioncli.models import _ultralytics
+from visioncli.registry.weights import sha256
 
 if TYPE_CHECKING:
     import torch
@@ -66,24 +68,36 @@ class UltralyticsCheckpoint:
         return fused.requires_grad_(False)
 
     @cached_property
+    def facts(self) -> Mapping[str, Any]:
+        """`names`, `strides` and the `imgsz` it was trained at; kept: a compiled run unpickles nothing."""
+        return cache.facts(sha256(self.path), "ultralytics-1", self._read)
+
+    def _read(self) -> dict[str, Any]:
+        names = getattr(self.model, "names", None) or []
+        return {
+            "names": [
+                str(names[i]) for i in (sorted(names) if isinstance(names, dict) else range(len(names)))
+            ],
+            "strides": [int(s) for s in self.model.stride],  # type: ignore[union-attr]
+            "imgsz": (self._content.get("train_args") or {}).get("imgsz"),
+        }
+
+    @property
     def strides(self) -> tuple[int, ...]:
         """The stride of each level of the head."""
-        return tuple(int(s) for s in self.model.stride)  # type: ignore[union-attr]
+        return tuple(self.facts["strides"])
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Labels by class index, from the checkpoint itself."""
-        names = getattr(self.model, "names", None)
-        if isinstance(names, dict):
-            return tuple(str(names[i]) for i in sorted(names))
-        if names:
-            return tuple(map(str, names))
-        raise ModelError(f"{self.path}: the checkpoint names no classes")
+        if not self.facts["names"]:
+            raise ModelError(f"{self.path}: the checkpoint names no classes")
+        return tuple(self.facts["names"])
 
-    @cached_property
+    @property
     def imgsz(self) -> tuple[int, int]:
         """The size it was trained at (height, width): its own record, else its card's."""
-        size = (self._content.get("train_args") or {}).get("imgsz") or self._card.input.get("imgsz", 640)
+        size = self.facts["imgsz"] or self._card.input.get("imgsz", 640)
         return (size, size) if isinstance(size, int) else (int(size[0]), int(size[-1]))
 
 

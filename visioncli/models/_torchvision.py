@@ -7,6 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visioncli import cache
+from visioncli.registry.weights import sha256
+
 if TYPE_CHECKING:
     import torch
 
@@ -46,9 +49,13 @@ class TorchvisionAdapter:
 
     @cached_property
     def _class_count(self) -> int:
+        version = f"torchvision-1 {self._card.factory} {len(self._card.labels())}"
+        return int(cache.facts(sha256(self._path), version, self._count)["classes"])
+
+    def _count(self) -> dict[str, int]:
         from visioncli.models.tv_weights import class_count
 
-        return class_count(self._make, self._state, len(self._card.labels()), self._classes_in)
+        return {"classes": class_count(self._make, self._state, len(self._card.labels()), self._classes_in)}
 
     def _trained(self) -> torch.nn.Module:
         """The library's network with the weights in it, which are let go of here."""

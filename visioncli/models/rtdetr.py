@@ -38,7 +38,7 @@ class RtDetr(UltralyticsAdapter):
 
     def network(self) -> Network:
         """Boxes (N, Q, 4) as centre and size in 0..1, and class logits (N, Q, C)."""
-        return Network(self._build, ("boxes", "scores"), "rtdetr-1")
+        return Network(self._build, ("boxes", "scores"), "rtdetr-1", compiles=True, fixed=True)
 
     def _build(self) -> torch.nn.Module:
         import torch

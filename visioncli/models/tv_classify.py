@@ -57,7 +57,7 @@ class TorchvisionClassifier(TorchvisionAdapter):
 
     def network(self) -> Network:
         """Class logits (N, C)."""
-        return Network(self._build, ("logits",), "tv-classify-1")
+        return Network(self._build, ("logits",), "tv-classify-1", compiles=True, fixed=True)
 
     def finish(self, outputs: Sequence[Array], batch: Batch, options: Options) -> list[Prediction]:
         """The k best classes."""

@@ -35,7 +35,7 @@ class YoloClassifier(UltralyticsAdapter):
 
     def network(self) -> Network:
         """Class logits (N, C)."""
-        return Network(self._build, ("logits",), "yolo-classify-1")
+        return Network(self._build, ("logits",), "yolo-classify-1", compiles=True, fixed=True)
 
     def _build(self) -> torch.nn.Module:
         import torch

@@ -28,7 +28,7 @@ class YoloSegmenter(YoloDetector):
 
     def network(self) -> Network:
         """As the detector's, with mask coefficients (N, M, A) and mask prototypes (N, M, h, w)."""
-        return Network(self._build, _OUTPUTS, "yolo-segment-1", bf16=True, precise=PRECISE)
+        return Network(self._build, _OUTPUTS, "yolo-segment-1", compiles=True, bf16=True, precise=PRECISE)
 
     def _build(self) -> torch.nn.Module:
         return raw_head(self._checkpoint.fused(), _OUTPUTS)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from visioncli.errors import UsageError
-from visioncli.models import Array, Network
+from visioncli.models import Array, Network, Origin
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-RUNTIMES = ("auto", "torch")
+RUNTIMES = ("auto", "torch", "openvino")
 
 
 class Runtime(Protocol):
-    """A network made ready on a device. `device` and `precision` say what was chosen.
+    """A network made ready on a device. `name`, `device` and `precision` say what was chosen.
 
     `batch` is the size of batch that suits it, `parallel` how many of them it likes to run at once, each in a
     thread that has called `share()`.
     """
 
+    name: str
     device: str
     precision: str
     batch: int
@@ -32,11 +37,67 @@ class Runtime(Protocol):
 
 
 def make(
-    network: Network, *, runtime: str = "auto", device: str = "auto", precision: str = "auto"
+    network: Network,
+    origin: Origin | None = None,
+    *,
+    runtime: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    say: Callable[[str], None] | None = None,
 ) -> Runtime:
-    """The runtime for a network. UsageError for a device that is not there or a precision that it lacks."""
+    """The runtime for a network. UsageError for a device that is not there or a precision that it lacks.
+
+    `auto` takes OpenVINO on a CPU where the network has been compiled or can be in a moment, else torch.
+    `say` is told, in a line, what takes long.
+    """
     if runtime not in RUNTIMES:
         raise UsageError(f"unknown runtime {runtime!r}", hint=f"one of {', '.join(RUNTIMES)}")
+    if runtime == "openvino":
+        if origin is None or not network.compiles:
+            raise UsageError(
+                f"{origin.name if origin else 'this model'} does not run compiled", hint="use --runtime torch"
+            )
+        if device not in ("auto", "cpu"):
+            raise UsageError(f"compiled networks run on the CPU, not on {device}", hint="use --runtime torch")
+    if runtime != "torch" and origin is not None and network.compiles:
+        chosen = _compiled(network, origin, runtime, device, precision, say)
+        if chosen is not None:
+            return chosen
     from visioncli.runtime.torch_runtime import TorchRuntime
 
     return TorchRuntime(network, device, precision)
+
+
+def _compiled(
+    network: Network,
+    origin: Origin,
+    runtime: str,
+    device: str,
+    precision: str,
+    say: Callable[[str], None] | None,
+) -> Runtime | None:
+    """The compiled network if it was asked for or is what `auto` stands for here."""
+    wanted = runtime == "openvino"
+    if not wanted and (device != "cpu" and (device != "auto" or may_have_gpu())):
+        return None
+    from visioncli.runtime import openvino_runtime as compiled
+
+    if not wanted and not (compiled.installed() and compiled.worth_it(network, origin)):
+        return None
+    try:
+        return compiled.OpenVinoRuntime(network, origin, precision, say=say)
+    except compiled.UnfitError as error:
+        if wanted:
+            raise
+        if say is not None:
+            say(f"{origin.name}: {error.message}; torch runs it")
+        return None
+
+
+def may_have_gpu() -> bool:
+    """Whether there is a device of a kind that torch might use. Without torch, whose import takes seconds."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    if sys.platform == "win32":
+        return (Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / "nvcuda.dll").exists()
+    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd"))

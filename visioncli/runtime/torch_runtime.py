@@ -24,6 +24,8 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 class TorchRuntime:
     """A network in torch. On a GPU in fp32, TF32 is off: promise 1 (the library's answer) holds there too."""
 
+    name = "torch"
+
     def __init__(self, network: Network, device: str = "auto", precision: str = "auto") -> None:
         self._device = pick_device(device)
         self.device = str(self._device)
