@@ -122,7 +122,8 @@ class Network:
         ),
     ] = "auto"
     runtime: Annotated[
-        str, typer.Option("--runtime", metavar="auto|torch", help="What runs it.", rich_help_panel=MODEL)
+        str,
+        typer.Option("--runtime", metavar="auto|torch|openvino", help="What runs it.", rich_help_panel=MODEL),
     ] = "auto"
     imgsz: Annotated[
         str | None,

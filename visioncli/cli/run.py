@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from visioncli.track.follow import Tracking
 
 DEFAULT_OUT = Path("vision-out")
+_CHOSEN = {"device": "device", "precision": "precision", "runtime": "name"}  # what `auto` became
 NO_SHAPES = SegmentOutputs()
 
 
@@ -328,8 +329,10 @@ def _model(task: str, default: str, network: Network, terminal: Terminal) -> Mod
         runtime=network.runtime,
         imgsz=size(network.imgsz),
         trust=network.trust_checkpoint,
+        say=terminal.note,
     )
-    terminal.detail(f"{resolved.path}, {model.runtime.precision} on {model.runtime.device}")
+    how = f"{model.runtime.name}, {model.runtime.precision} on {model.runtime.device}"
+    terminal.detail(f"{resolved.path}, {how}")
     return model
 
 
@@ -381,7 +384,7 @@ def _about(
         "start": inputs.start,
         "end": inputs.end,
     }
-    options |= {"device": model.runtime.device, "precision": model.runtime.precision, "runtime": "torch"}
+    options |= {name: getattr(model.runtime, attribute) for name, attribute in _CHOSEN.items()}
     options.pop("model")
     if task == "segment":
         options["kind"] = model.task.removeprefix("segment-")
