@@ -85,6 +85,17 @@ class Trackers:
             "--smooth", help="Boxes of the tracker's filter, not the detections' own.", rich_help_panel=TRACK
         ),
     ] = False
+    reid: Annotated[
+        str | None,
+        typer.Option(
+            "--reid",
+            metavar="off|auto|FILE",
+            help="Tell objects apart by their looks too: by the detector's own features, or by a network "
+            "in a file (ONNX, TorchScript) on their crops. off if not given.",
+            show_default=False,
+            rich_help_panel=TRACK,
+        ),
+    ] = None
     detections: Annotated[
         Path | None,
         typer.Option(
@@ -169,10 +180,16 @@ def track(
     Prints a summary and writes an annotated copy to vision-out/. In a pipe: tab-separated lines, one a box.
     """
     from visioncli.cli.run import run
-    from visioncli.track.config import configure
+    from visioncli.track.config import configure, parse_sets
     from visioncli.track.follow import Tracking
 
-    config = configure(trackers.tracker, file=trackers.tracker_config, sets=trackers.set, conf=answers.conf)
+    config = configure(
+        trackers.tracker,
+        file=trackers.tracker_config,
+        sets=parse_sets(trackers.set),
+        conf=answers.conf,
+        reid=trackers.reid,
+    )
     run(
         "track",
         inputs,

@@ -56,15 +56,15 @@ def configure(
     name: str | None = None,
     *,
     file: Path | None = None,
-    sets: Sequence[str] = (),
+    sets: Mapping[str, Any] | None = None,
     conf: float | None = None,
     reid: str | None = None,
 ) -> TrackerConfig:
     """The parameters of tracker `name` (default: the file's `tracker_type`, else BoT-SORT).
 
     Later ones win: the defaults; `file` (YAML); `conf`, the score that begins a track (`track_high_thresh`
-    and `new_track_thresh`, and `track_low_thresh` where it is above that); `sets` (`key=value`); `reid`
-    (`off`, `auto` or a file).
+    and `new_track_thresh`, and `track_low_thresh` where it is above that); `sets`; `reid` (`off`, `auto` or
+    a file).
 
     Raises: UsageError for a tracker, a key or a value that makes no sense.
     """
@@ -81,11 +81,8 @@ def configure(
     if conf is not None:
         values |= {"track_high_thresh": conf, "new_track_thresh": conf}
         values["track_low_thresh"] = min(values["track_low_thresh"], conf)
-    for pair in sets:
-        key, equals, text = pair.partition("=")
-        if not equals:
-            raise UsageError(f"--set {pair}: no value", hint="like this: --set track_buffer=60")
-        values[key.strip()] = _checked(chosen, key.strip(), _parsed(text, pair), f"--set {pair}")
+    for key, value in (sets or {}).items():
+        values[key] = _checked(chosen, key, value, f"--set {key}={value}")
     if reid is not None:
         if reid != "off" and "with_reid" not in values:
             able = ", ".join(t for t in TRACKERS if "with_reid" in defaults(t))
@@ -93,6 +90,22 @@ def configure(
         if "with_reid" in values:
             values |= {"with_reid": reid != "off", "model": "auto" if reid == "off" else reid}
     return TrackerConfig(chosen, values)
+
+
+def parse_sets(pairs: Sequence[str]) -> dict[str, Any]:
+    """`key=value`s as YAML reads their values. UsageError for what is none."""
+    import yaml
+
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--set {pair}: not KEY=VALUE", hint="like this: --set track_buffer=60")
+        try:
+            values[key.strip()] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UsageError(f"--set {pair}: the value makes no sense") from error
+    return values
 
 
 @cache
@@ -127,15 +140,6 @@ def _read(file: Path) -> dict[str, Any]:
             f"--tracker-config {file}: not a list of parameters", hint="lines like track_buffer: 30"
         )
     return found
-
-
-def _parsed(text: str, pair: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {pair}: the value makes no sense") from error
 
 
 def _checked(tracker: str, key: str, value: Any, where: str) -> Any:
