@@ -11,13 +11,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visioncli.errors import UsageError
+from visioncli.errors import InputError, UsageError
 from visioncli.render.matte import Alpha, foreground, matte, reach
 from visioncli.render.style import Colour, extent
 from visioncli.results import Image, Mask, Regions, Result
 
 _BLUR = 0.018  # of the picture's extent: the standard deviation of the blur
 _TILE = 256  # px, side of the tiles in which edges are worked on
+_FAINT = 12  # of 255: what is not more opaque than that is trimmed off a cut-out
 _SMALL = 4.0  # px, the blur's standard deviation after shrinking: fewer pixels, the same look
 
 
@@ -32,7 +33,7 @@ class Background:
     def parse(cls, text: str) -> Background:
         """`blur`, `remove`, a colour (`white`, `#20a0ff`, `rgb(1,2,3)`) or a picture's path.
 
-        Raises UsageError for anything else, InputError for a picture that cannot be read.
+        Raises UsageError for anything else, and for a picture that cannot be read.
         """
         if text in ("blur", "remove"):
             return cls("blur" if text == "blur" else "remove")
@@ -62,7 +63,7 @@ class Background:
             part = _around(kept, 4 * radius)
             alpha[part] = matte(image[part], kept[part], radius)
         if self.kind == "remove":
-            return np.dstack([_own_colours(image, alpha, radius), _whole(255 * alpha)])
+            return _transparent(image, alpha, radius)
         ground = _blurred(image, alpha) if self.kind == "blur" else self._fill(width, height)
         share = np.round(255 * alpha).astype(np.uint8)
         return _mix(_own_colours(image, alpha, radius), ground, share)
@@ -105,8 +106,8 @@ def cutout(image: Image, mask: Mask, corner: tuple[int, int]) -> Image:
     inside = np.zeros(part.shape[:2], np.bool_)
     inside[corner[0] - top :, corner[1] - left :][: mask.shape[0], : mask.shape[1]] = mask
     alpha = matte(part, inside, radius)
-    pixels = np.dstack([_own_colours(part, alpha, radius), _whole(255 * alpha)])
-    seen = pixels[..., 3] > 0
+    pixels = _transparent(part, alpha, radius)
+    seen = pixels[..., 3] > _FAINT
     return pixels[_around(seen, 0)] if seen.any() else pixels[:1, :1]
 
 
@@ -121,7 +122,10 @@ def _picture(text: str) -> Image:
             f"--background {text}: neither blur, remove, a colour nor a picture's file",
             hint="--background '#f0f0f0', or --background beach.jpg",
         )
-    return pictures.read(Input(text, "picture", path, PurePath(path.name))).image
+    try:
+        return pictures.read(Input(text, "picture", path, PurePath(path.name))).image
+    except InputError as error:
+        raise UsageError(f"--background {error}") from error
 
 
 def _around(mask: Mask, margin: int) -> tuple[slice, slice]:
@@ -131,6 +135,14 @@ def _around(mask: Mask, margin: int) -> tuple[slice, slice]:
         slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + 1 + margin),
         slice(max(int(columns[0]) - margin, 0), int(columns[-1]) + 1 + margin),
     )
+
+
+def _transparent(image: Image, alpha: Alpha, radius: int) -> Image:
+    """(H, W, 4) uint8 RGBA; nothing of the picture is left where it cannot be seen."""
+    opacity = _whole(255 * alpha)
+    colours = _own_colours(image, alpha, radius)
+    colours[opacity == 0] = 0
+    return np.dstack([colours, opacity])
 
 
 def _own_colours(image: Image, alpha: Alpha, radius: int) -> Image:

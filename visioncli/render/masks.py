@@ -129,7 +129,7 @@ class _Space:
             spot = (x, y, x + tag_width, y + tag_height)
             area = tag_width * tag_height
             on_tags = sum(overlap(spot, other) for other in self._placed) / area
-            cost = 6 * on_tags + 2 * self._on(own, spot) + self._covered(spot) + 0.12 * rank
+            cost = 6 * on_tags + 2 * self._on(own, spot) + self._covered(spot) + 0.03 * rank
             if cost < least:
                 best, least = (x, y), cost
         self._placed.append((*best, best[0] + tag_width, best[1] + tag_height))

@@ -15,7 +15,7 @@ Alpha = NDArray[np.float32]
 _REACH = 0.008  # of the picture's extent: how far from a mask's edge the object's true edge is looked for
 _EVEN = 1e-3  # variance of colour (of 1) below which the guided filter sees no edge
 _WINDOW = 4  # px, the guided filter's radius after shrinking: fewer pixels, the same answer
-_STEEPER = 1.4  # the filter leaves a haze far from edges: slope of the curve that takes it away
+_STEEPER = 2.0  # the filter leaves a haze far from edges: slope of the curve that takes it away
 
 
 def reach(width: int, height: int) -> int:
@@ -85,4 +85,4 @@ def foreground(image: Image, alpha: Alpha, radius: int) -> Image:
     inner = cv2.blur(pixels * share, window) / (cv2.blur(alpha, window)[..., None] + 1e-5)
     outer = cv2.blur(pixels * (1 - share), window) / (cv2.blur(1 - alpha, window)[..., None] + 1e-5)
     inner += share * (pixels - share * inner - (1 - share) * outer)
-    return np.asarray(np.round(np.clip(np.where(share < 1, inner, pixels), 0, 255)), np.uint8)
+    return np.asarray(np.round(np.clip(np.where((share > 0) & (share < 1), inner, pixels), 0, 255)), np.uint8)
