@@ -213,9 +213,6 @@ class Result:
 
         Masks, as COCO's run lengths and as polygons, only where they are asked for: they are long.
         """
-        from visioncli import rle
-        from visioncli.polygons import multipolygon
-
         pixels = self.width * self.height
         if isinstance(self.prediction, Regions):
             return [
@@ -224,21 +221,15 @@ class Result:
             ]
         rows: list[dict[str, Any]] = []
         found = self.prediction if isinstance(self.prediction, Detections) else None
-        cut = None if found is None else found.masks
-        areas = [] if cut is None else cut.areas.tolist()
-        runs = [] if cut is None or not masks else rle.encode(cut)
+        shapes = [] if found is None or found.masks is None else _shapes(found.masks, masks, polygons)
         for i, (c, score) in enumerate(zip(self.classes.tolist(), self.scores.tolist(), strict=True)):
             row: dict[str, Any] = {"label": self.names[c], "class": c, "score": round(score, 4)}
             if found is not None:
                 row["box"] = [round(v, 2) for v in found.boxes[i].tolist()]
                 if found.ids is not None:
                     row["id"] = int(found.ids[i])
-                if runs:
-                    row["mask"] = runs[i]
-                if cut is not None and polygons:
-                    row["polygons"] = multipolygon(cut.crops[i], tuple(cut.corners[i].tolist()))
-                if areas:
-                    row |= {"area": areas[i], "fraction": round(areas[i] / pixels, 4)}
+                if shapes:
+                    row |= shapes[i]
             rows.append(row)
         return rows
 
@@ -247,6 +238,33 @@ class Result:
         import supervision
 
         d = self.detections
+        masks = None
+        if d.masks is not None and len(d):
+            masks = np.stack([d.masks.full(i) for i in range(len(d))])
         return supervision.Detections(
-            xyxy=d.boxes, confidence=d.scores, class_id=d.classes, data={"class_name": np.array(self.labels)}
+            xyxy=d.boxes,
+            mask=masks,
+            confidence=d.scores,
+            class_id=d.classes,
+            tracker_id=d.ids,
+            data={"class_name": np.array(self.labels)},
         )
+
+
+def _shapes(masks: Masks, runs: bool, polygons: bool) -> list[dict[str, Any]]:
+    """What the record says of each mask; the encoders are imported only where they are needed."""
+    pixels = masks.size[0] * masks.size[1]
+    shapes: list[dict[str, Any]] = [{} for _ in range(len(masks))]
+    if runs:
+        from visioncli import rle
+
+        for shape, run in zip(shapes, rle.encode(masks), strict=True):
+            shape["mask"] = run
+    if polygons:
+        from visioncli.polygons import multipolygon
+
+        for shape, crop, (top, left) in zip(shapes, masks.crops, masks.corners.tolist(), strict=True):
+            shape["polygons"] = multipolygon(crop, (top, left))
+    for shape, area in zip(shapes, masks.areas.tolist(), strict=True):
+        shape |= {"area": area, "fraction": round(area / pixels, 4)}
+    return shapes

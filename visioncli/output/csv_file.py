@@ -24,6 +24,7 @@ COLUMNS = (
     "source", "frame", "time", "width", "height", "label", "class", "score",
     "x1", "y1", "x2", "y2", "id", "error",
 )  # fmt: skip
+SHAPES = ("area", "fraction")  # before the error, where there are masks
 
 
 class Rows(Sink):
@@ -67,21 +68,28 @@ class Rows(Sink):
 class CsvFile(Rows):
     """One row a result, one a failure (`error`: `kind: message`); a picture with nothing found has none."""
 
-    columns = COLUMNS
+    columns: Sequence[str] = COLUMNS
+
+    def start(self, run: Run) -> None:
+        """The header; `segment` has columns of its own."""
+        if run.task == "segment":
+            self.columns = (*COLUMNS[:-1], *SHAPES, COLUMNS[-1])
+        super().start(run)
 
     def result(self, result: Result) -> None:
         """The rows of a picture or frame."""
         where = (valid(result.source), result.frame, None if result.time is None else round(result.time, 4))
         self.write(
             [*where, result.width, result.height, r["label"], r["class"], r.get("score"),
-             *r.get("box", (None,) * 4), r.get("id"), None]
+             *r.get("box", (None,) * 4), r.get("id"), *(r[c] for c in SHAPES if c in self.columns), None]
             for r in result.objects()
         )  # fmt: skip
 
     def failure(self, failure: Failure) -> None:
         """A row with the reason."""
         reason = valid(f"{failure.kind}: {failure.message}")
-        self.write([[valid(failure.source), failure.frame, *(None,) * 11, reason]])
+        empty = (None,) * (len(self.columns) - 3)
+        self.write([[valid(failure.source), failure.frame, *empty, reason]])
 
 
 def row(fields: Sequence[object]) -> bytes:

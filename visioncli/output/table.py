@@ -32,6 +32,7 @@ class Table(Sink):
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._classify = False
+        self._semantic = False
         self._headed = False
         self._name = 0
         self._pictures = 0
@@ -43,6 +44,7 @@ class Table(Sink):
     def start(self, run: Run) -> None:
         """Columns fit the terminal."""
         self._classify = run.task == CLASSIFY
+        self._semantic = run.options.get("kind") == "semantic"
         self._name = max(12, min(48, self._terminal.out.width // 3))
 
     def result(self, result: Result) -> None:
@@ -59,7 +61,10 @@ class Table(Sink):
             found = "best label" if self._classify else "found"
             self._terminal.print(Text(self._row("picture", "size", found), "dim"))
         start = self._row(visible(result.source), f"{result.width}×{result.height}", "")
-        parts = _labels(result) if self._classify else _counts(result.labels)
+        if self._semantic:
+            parts = _shares(result)
+        else:
+            parts = _labels(result) if self._classify else _counts(result.labels)
         self._terminal.print(Text(start).append_text(_fit(parts, self._terminal.out.width - cell_len(start))))
 
     def summary(self, source: str, summary: VideoSummary) -> None:
@@ -90,7 +95,8 @@ class Table(Sink):
         elif summary is not None:
             self._terminal.out.print(_tracks_table(tally, summary))
         else:
-            self._terminal.out.print(_labels_table(tally) if self._classify else _objects_table(tally))
+            shown = _shares_table if self._semantic else _labels_table if self._classify else _objects_table
+            self._terminal.out.print(shown(tally))
         if rows > _ROWS:
             self._terminal.print(Text(f" + {rows - _ROWS} more", "dim"))
 
@@ -101,7 +107,7 @@ class Table(Sink):
             parts.append(plural(self._pictures, "picture"))
         if self._frames:
             parts.append(plural(self._frames, "frame"))
-        if not self._classify:
+        if not self._classify and not self._semantic:
             parts.append(plural(self._objects, "object"))
         if summary.errors:
             parts.append(plural(summary.errors, "error"))
@@ -126,6 +132,16 @@ def _shorten(name: str, width: int) -> str:
 
 def _counts(labels: list[str]) -> list[Text]:
     return [Text.assemble((str(n), "bold cyan"), " ", visible(label)) for label, n in by_count(labels)]
+
+
+def _shares(result: Result) -> list[Text]:
+    """What of the picture each class takes, the background left out."""
+    foreground = set(result.regions.foreground(result.names).tolist())
+    return [
+        Text.assemble((f"{row['fraction']:.1%}", "bold cyan"), " ", visible(row["label"]))
+        for row in result.objects()
+        if row["class"] in foreground
+    ]
 
 
 def _labels(result: Result) -> list[Text]:
@@ -180,6 +196,16 @@ def _tracks_table(tally: Tally, summary: VideoSummary) -> RichTable:
     if len(summary.labels) > 1:
         every = summary.tracks
         table.add_row("all", f"{every.count:,}", "", clock(every.longest), clock(every.mean), style="dim")
+    return table
+
+
+def _shares_table(tally: Tally) -> RichTable:
+    table = _grid("class", "frames", "mean share", "largest", "from", "to")
+    for label, one in sorted(tally.classes.items(), key=lambda item: -item[1].scores)[:_ROWS]:
+        table.add_row(
+            visible(label), f"{one.frames:,}", Text(f"{one.scores / tally.frames:.1%}", "bold cyan"),
+            f"{one.best:.1%}", clock(one.first), clock(one.last),
+        )  # fmt: skip
     return table
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from visioncli.output.text import by_count
+from visioncli.results import Regions
 
 if TYPE_CHECKING:
     from visioncli.results import Result
@@ -40,11 +41,18 @@ class Tally:
     classes: dict[str, ClassTally] = field(default_factory=dict)
 
     def add(self, result: Result, *, top_only: bool) -> None:
-        """Count a frame; `top_only` takes the best label alone (classification)."""
+        """Count a frame; `top_only` takes the best label alone (classification).
+
+        Of a semantic map, the share of the picture stands for a class's score.
+        """
         self.width, self.height = result.width, result.height
         self.frames += 1
         self.seconds = result.time or 0.0
-        labels, scores = result.labels, result.scores.tolist()
+        labels = result.labels
+        if isinstance(result.prediction, Regions):
+            scores = (result.prediction.areas / (result.width * result.height)).tolist()
+        else:
+            scores = result.scores.tolist()
         if top_only:
             labels, scores = labels[:1], scores[:1]
         for label, score in zip(labels, scores, strict=True):

@@ -1,7 +1,8 @@
 r"""Tab-separated lines, what a pipe gets: source, frame, time, label, score, box x1 y1 x2 y2, id.
 
-Fields that a result has no use for are empty. A tab, newline, carriage return or backslash inside a field is
-written `\t`, `\n`, `\r`, `\\`, so that a line is always one result and a tab always a field's end.
+Where there are masks, area and fraction of the picture follow. Fields that a result has no use for are empty.
+A tab, newline, carriage return or backslash inside a field is written `\t`, `\n`, `\r`, `\\`, so that a line
+is always one result and a tab always a field's end.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class Lines(Sink):
             box = [f"{v:.2f}" for v in row["box"]] if "box" in row else [""] * 4
             score = f"{row['score']:.4f}" if "score" in row else ""
             track = str(row.get("id", ""))
-            lines.append(line([result.source, frame, time, row["label"], score, *box, track]))
+            shape = [str(row["area"]), f"{row['fraction']:.4f}"] if "area" in row else []
+            lines.append(line([result.source, frame, time, row["label"], score, *box, track, *shape]))
         if lines:
             self._stream.write(b"".join(lines))
 
