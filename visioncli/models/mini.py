@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -53,12 +53,24 @@ class _Mini:
     def network(self) -> Network:
         """The raw logits of one head; see `visioncli.models.mini_net.MiniNet`."""
         outputs = ("sides", "scores") if self.head == "detect" else ("logits",)
-        return Network(self._build, outputs, f"mini-{self.head}-1")
+        return Network(
+            self._build, outputs, f"mini-{self.head}-1", compiles=True, bf16=True, graph=self._graph
+        )
 
-    def _build(self) -> torch.nn.Module:
+    @property
+    def _chosen(self) -> Sequence[int] | None:
+        """Which of the head's classes are answered; None: all of them."""
         labels = self._card.labels()
         chosen = [i for i, label in enumerate(labels) if label in set(self.names)]
-        return raw_head(self._path, self.head, None if len(chosen) == len(labels) else chosen)
+        return None if len(chosen) == len(labels) else chosen
+
+    def _build(self) -> torch.nn.Module:
+        return raw_head(self._path, self.head, self._chosen)
+
+    def _graph(self) -> Any:
+        from visioncli.models.mini_openvino import model
+
+        return model(self._path, self.head, self._chosen)
 
 
 class _Fitted(_Mini):
