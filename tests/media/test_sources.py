@@ -109,7 +109,6 @@ def test_what_is_not_there(here: Path) -> None:
         ("notes.txt", "unsupported", "--from-file"),
         ("noise", "unsupported", "neither a picture nor a video"),
         ("empty", "not_found", "use --recursive"),
-        ("rtsp://127.0.0.1/x", "unsupported", "vision track"),
         ("s3://bucket/x.jpg", "unsupported", "s3://"),
         ("/dev/null", "unsupported", "device"),
         ("", "not_found", "no such file"),

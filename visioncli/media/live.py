@@ -161,12 +161,14 @@ class LiveReader(Reader):
                 self._began = now if self._began is None else self._began
                 now -= self._began
                 if seconds is None:
-                    seconds, shift = now, 0.0
-                if shift is None or abs(seconds + shift - now) > APART:
-                    shift = now - seconds
+                    at = now
+                else:
+                    if shift is None or abs(seconds + shift - now) > APART:
+                        shift = now - seconds
+                    at = seconds + shift
                 self.skipped_packets += feed.skipped_packets - skipped
                 skipped = feed.skipped_packets
-                if not self._offer(feed, raw, seconds + shift):
+                if not self._offer(feed, raw, at):
                     return None
         except InputError as error:
             return error

@@ -19,9 +19,9 @@ from visioncli.results import Image
 
 CONNECT, SILENCE = 10.0, 5.0  # s until an answer, and without a packet, after which a connection is lost
 
-# Over TCP, since UDP loses packets and does not come through most firewalls; with little read ahead, and no
+# Over TCP, since UDP loses packets and does not come through most firewalls; little is read ahead; and no
 # way to make FFmpeg open anything else.
-_RTSP = {"rtsp_transport": "tcp", "fflags": "nobuffer", "analyzeduration": "1000000"}
+_RTSP = {"rtsp_transport": "tcp", "analyzeduration": "1000000"}
 _PROTOCOLS = "tcp,tls,udp,rtp,srtp,http,https,httpproxy,crypto"
 
 
