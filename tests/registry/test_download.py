@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import pytest
 
 from tests.registry.server import Served, serving
 from visioncli.registry import download as module
-from visioncli.registry.download import DownloadError, download
+from visioncli.registry.download import DownloadError, download, reach
 
 BODY = random.Random(7).randbytes(1_500_000)
 SHA = hashlib.sha256(BODY).hexdigest()
@@ -186,3 +187,18 @@ def test_two_processes_fetch_once(tmp_path: Path) -> None:
         assert len(server.requests) == 1
     assert printed == [SHA, SHA]
     assert target.read_bytes() == BODY
+
+
+def test_reached_or_not() -> None:
+    """A server that answers well is reached; one that refuses, is not there, or is silent is not."""
+    with serving(Served({"net.pt": BODY})) as server:
+        reach(f"{server.url}/net.pt", 3)
+        with pytest.raises(DownloadError, match="404"):
+            reach(f"{server.url}/other.pt", 3)
+    with pytest.raises(DownloadError, match=r"no connection to 127\.0\.0\.1"):
+        reach(f"{server.url}/net.pt", 3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        with pytest.raises(DownloadError, match=r"no answer from 127\.0\.0\.1:\d+ within 0\.3 s"):
+            reach(f"http://127.0.0.1:{silent.getsockname()[1]}/net.pt", 0.3)
+        assert time.monotonic() - began < 3

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from visioncli.errors import ModelError, UsageError
-from visioncli.registry.lookup import find, resolve
+from visioncli.registry.lookup import every, find, resolve
+from visioncli.registry.weights import PACKAGED
 
 
 @pytest.fixture(autouse=True)
@@ -132,3 +133,33 @@ def test_missing_and_broken_files(tmp_path: Path) -> None:
 def test_file_name_of_a_known_model_is_its_name(weights: Path) -> None:
     """`--model yolo26n.pt`, as people write it for `yolo`, where no such file lies here."""
     assert resolve("yolo26n.pt", "detect", weights_dir=weights).card.name == "yolo26n"
+
+
+@pytest.mark.parametrize(
+    ("task", "adapter"),
+    [
+        (None, "mini-detect"),
+        ("detect", "mini-detect"),
+        ("classify", "mini-classify"),
+        ("segment", "mini-segment"),
+        ("segment-semantic", "mini-segment"),
+    ],
+)
+def test_one_name_for_several_tasks(task: str | None, adapter: str) -> None:
+    found = resolve("mini", task, offline=True)
+    assert (found.card.name, found.card.adapter) == ("mini", adapter)
+    assert found.path == PACKAGED / "mini.safetensors"
+
+
+def test_all_tasks_of_a_name_are_listed() -> None:
+    assert [c.task for c in every() if c.name == "mini"] == ["detect", "classify", "segment-semantic"]
+    with pytest.raises(UsageError, match="did you mean mini"):
+        find("minni", "classify")
+
+
+def test_a_file_of_ones_own_comes_before_the_packaged_one(tmp_path: Path) -> None:
+    """As with all weights: the folders of the user's are looked into first; by path it is known too."""
+    for name in ("mini.safetensors", "mini-mine.safetensors"):
+        shutil.copy(PACKAGED / "mini.safetensors", tmp_path / name)
+        assert resolve(f"./{name}", "classify").card.adapter == "mini-classify"
+    assert resolve("mini", weights_dir=tmp_path).path == tmp_path / "mini.safetensors"
