@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_names() -> None:
 def test_about(yolo: Model, classifier: Model) -> None:
     assert (yolo.name, yolo.task, len(yolo.names), yolo.names[0]) == ("yolo26n", "detect", 80, "person")
     assert (classifier.task, len(classifier.names)) == ("classify", 1000)
-    assert repr(yolo).startswith("<yolo26n: detect, 80 classes, fp")
+    assert re.fullmatch(r"<yolo26n: detect, 80 classes, (fp|bf)\d\d on \w+(:\d)?>", repr(yolo))
     assert yolo.card.library == "ultralytics"
 
 

@@ -10,19 +10,20 @@ import pytest
 
 from tests.conftest import Run
 from tests.parity.answering import assert_answers, compare, read_pictures
-from tests.parity.ultralytics_own import classify, detect, largest, parity, predictor, seeded
-from visioncli import load
+from tests.parity.ultralytics_own import classify, detect, exact, largest, parity, predictor, seeded
 from visioncli.results import Detections
 
 YOLOS = ("yolo26n", "yolo11n", "yolov8n")
+RUNTIMES = ("torch", "openvino")
 
 
 def pictures(data: Path) -> list[Path]:
     return sorted((data / "coco" / "images").glob("*.jpg"))
 
 
-def test_yolo_answers_as_the_library(weights: Path, data: Path) -> None:
-    boxes, apart = parity("yolo26n", weights / "yolo26n.pt", pictures(data)[:8])
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_yolo_answers_as_the_library(runtime: str, weights: Path, data: Path) -> None:
+    boxes, apart = parity("yolo26n", weights / "yolo26n.pt", pictures(data)[:8], runtime)
     assert boxes > 20
     assert apart.boxes <= 0.5
     assert apart.scores <= 1e-3
@@ -42,18 +43,19 @@ def test_yolo_answers_as_the_library(weights: Path, data: Path) -> None:
 def test_options_mean_what_they_mean_there(weights: Path, data: Path, options: dict[str, object]) -> None:
     path, few = weights / "yolo11n.pt", pictures(data)[8:11]
     imgsz = options.pop("imgsz", None)
-    ours, theirs = load(str(path), imgsz=imgsz), predictor(path)  # type: ignore[arg-type]
+    ours, theirs = exact(path, imgsz=imgsz), predictor(path)
     size = {} if imgsz is None else {"imgsz": imgsz}
     apart = largest(compare(ours(p, **options).detections, detect(theirs, p, **options, **size)) for p in few)
     assert apart.boxes <= 0.5
     assert apart.scores <= 1e-3
 
 
-def test_odd_shapes(weights: Path) -> None:
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_odd_shapes(runtime: str, weights: Path) -> None:
     """Thin, tiny and large pictures are fitted and brought back as the library does it."""
     random = np.random.default_rng(0)
     path = weights / "yolo26n.pt"
-    ours, theirs = load(str(path)), predictor(path)
+    ours, theirs = exact(path, runtime), predictor(path)
     for shape in [(1, 1), (1, 700), (900, 3), (33, 65), (1000, 1500), (640, 640), (641, 639)]:
         picture = random.integers(0, 255, (*shape, 3), np.uint8)
         apart = compare(ours(picture, conf=0.001).detections, detect(theirs, picture, conf=0.001))
@@ -62,9 +64,10 @@ def test_odd_shapes(weights: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("name", YOLOS)
-def test_yolo_on_all_pictures(name: str, weights: Path, data: Path) -> None:
-    boxes, apart = parity(name, weights / f"{name}.pt", pictures(data))
+def test_yolo_on_all_pictures(name: str, runtime: str, weights: Path, data: Path) -> None:
+    boxes, apart = parity(name, weights / f"{name}.pt", pictures(data), runtime)
     assert boxes > 250
     assert apart.boxes <= 0.5
     assert apart.scores <= 1e-3
@@ -109,16 +112,17 @@ def folder_run_parity(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("name", ["yolov10n", "rtdetr-l"])
-def test_seeded_networks(name: str, data: Path, tmp_path: Path) -> None:
-    seeded_parity(name, data, tmp_path)
+def test_seeded_networks(name: str, runtime: str, data: Path, tmp_path: Path) -> None:
+    seeded_parity(name, data, tmp_path, runtime)
 
 
-def seeded_parity(name: str, data: Path, folder: Path) -> tuple[int, float, float]:
+def seeded_parity(name: str, data: Path, folder: Path, runtime: str = "torch") -> tuple[int, float, float]:
     """A network with seeded weights beside the library's predict: boxes, and how far apart at the most."""
     few = read_pictures(data / "coco" / "images", 4)
     path = seeded(name, folder, few, 640 if name == "rtdetr-l" else 320)
-    ours, theirs = load(str(path)), predictor(path)
+    ours, theirs = exact(path, runtime), predictor(path)
     apart, count = [], 0
     for picture in few:
         everything = detect(theirs, picture, conf=0.01)
@@ -140,16 +144,17 @@ def threshold_for(scores: np.ndarray, least: int, most: int) -> float:
     return float(best[gap] + best[gap + 1]) / 2
 
 
-def test_classifier(weights: Path, data: Path) -> None:
-    count, apart = classifier_parity(weights, data, 12)
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_classifier(runtime: str, weights: Path, data: Path) -> None:
+    count, apart = classifier_parity(weights, data, 12, runtime)
     assert count == 12
     assert apart <= 1e-5
 
 
-def classifier_parity(weights: Path, data: Path, count: int) -> tuple[int, float]:
+def classifier_parity(weights: Path, data: Path, count: int, runtime: str = "torch") -> tuple[int, float]:
     """YOLO11n-cls beside the library: top-5 of `count` pictures equal; the largest difference of a score."""
     path = weights / "yolo11n-cls.pt"
-    ours, theirs = load(str(path)), predictor(path)
+    ours, theirs = exact(path, runtime), predictor(path)
     some = sorted((data / "imagenet").glob("n*/*.jp*g"))[:: max(1, 200 // count)][:count]
     apart = 0.0
     for picture in some:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from tests.parity.answering import Difference, Stage, compare, make_answer
+from visioncli import load
+from visioncli.api import Model
 from visioncli.results import Classes, Detections
 
 # Two heads of YOLOv10: predict runs the one-to-many one by default, so that is the one to wake.
@@ -54,14 +56,19 @@ def largest(differences: Iterable[Difference]) -> Difference:
     return Difference(max(boxes), max(scores))
 
 
-def parity(name: str, weights: Path, pictures: Sequence[Path], **options: Any) -> tuple[int, Difference]:
+def exact(weights: Path, runtime: str = "torch", **options: Any) -> Model:
+    """Our model at fp32, as promise 1 has it, in one of the runtimes."""
+    return load(str(weights), runtime=runtime, precision="fp32", **options)
+
+
+def parity(
+    name: str, weights: Path, pictures: Sequence[Path], runtime: str = "torch", **options: Any
+) -> tuple[int, Difference]:
     """Our API beside the library's predict, picture by picture: how many boxes, and how far apart.
 
     AssertionError where a count or a label differs.
     """
-    from visioncli import load
-
-    ours, theirs = load(str(weights)), predictor(weights)
+    ours, theirs = exact(weights, runtime), predictor(weights)
     answers = [(ours(p, **options).detections, detect(theirs, p, **options)) for p in pictures]
     assert ours.name == name
     return sum(len(a) for a, _ in answers), largest(compare(a, b) for a, b in answers)

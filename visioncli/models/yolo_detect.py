@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 
 IOU = 0.7  # the library's default for predict
 MAX_CANDIDATES = 30_000  # the library's `max_nms`
-# These layers stay at fp32 where the others are bf16: on data/coco the mAP of 26n, 11n and v8n is then 0.0004
-# less, 0.0007 less and 0.0002 more than in fp32. All in bf16 it was 0.010 less, 0.002 more, 0.006 less; the
-# head at fp32 instead, or fewer of these layers, was no better than that for 26n.
-PRECISE = r"model\.model\.[0-4]\."
+# What stays at fp32 where the rest is bf16: the first layers, whose errors all others inherit, and what the
+# boxes are made of. On data/coco the mAP of 26n, 11n and v8n is then 0.0012 less, 0.0008 and 0.0003 more than
+# in fp32; all in bf16 it was 0.010 less, 0.002 more and 0.006 less. With the first layers alone it was 0.0004
+# less, 0.0007 less and 0.0002 more, but boxes were 0.3 px off instead of 0.1 (median of 156). YOLO26n takes
+# 22 ms of CPU time a frame so, 30 in fp32, 16 in bf16.
+PRECISE = r"model\.model\.[0-4]\.|\.cv2\.\d\.|\.cv3\.\d\.2/"
 CLASS_OFFSET = 7680  # px by which the library moves classes apart before NMS (`max_wh`)
 
 
@@ -51,24 +54,32 @@ class YoloDetector(Letterboxed):
     """A YOLO detection network; answers as `YOLO(...).predict(rect=True)` does for one picture at a time."""
 
     task = "detect"
+    # Set before `network` is asked for, objects come with the features that the head saw where they are.
+    features = False
 
     def network(self) -> Network:
         """Boxes (N, 4·bins, A) and class logits (N, C, A), before decoding, one-to-many head."""
-        outputs = ("boxes", "scores")
-        return Network(self._build, outputs, "yolo-detect-1", compiles=True, bf16=True, precise=PRECISE)
+        return self._network(("boxes", "scores"), "yolo-detect-1")
 
-    def _build(self) -> torch.nn.Module:
-        return raw_head(self._checkpoint.fused())
+    def _network(self, outputs: tuple[str, ...], version: str) -> Network:
+        if self.features:
+            outputs, version = (*outputs, "features"), f"{version}-features"
+
+        def build() -> torch.nn.Module:
+            return raw_head(self._checkpoint.fused(), outputs)
+
+        return Network(build, outputs, version, compiles=True, bf16=True, precise=PRECISE)
 
     def finish(self, outputs: Sequence[Array], batch: Batch, options: Options) -> list[Prediction]:
         """Threshold, decode what is left, NMS, back to the picture."""
-        boxes, scores = outputs
+        boxes, scores, *features = outputs
         height, width = batch.inputs[0].shape[1:3]
         anchors, steps = anchor_points(height, width, self._checkpoint.strides)
-        return [
-            self._kept(boxes[i], scores[i], anchors, steps, fit, options)[0]
-            for i, fit in enumerate(batch.geometry)
-        ]
+        predictions: list[Prediction] = []
+        for i, fit in enumerate(batch.geometry):
+            found, anchor = self._kept(boxes[i], scores[i], anchors, steps, fit, options)
+            predictions.append(replace(found, features=features[0][i][anchor]) if features else found)
+        return predictions
 
     def _kept(
         self, boxes: Floats, logits: Floats, anchors: Floats, steps: Floats, fit: Letterbox, options: Options
@@ -92,7 +103,8 @@ class YoloDetector(Letterboxed):
 def raw_head(model: torch.nn.Module, outputs: Sequence[str] = ("boxes", "scores")) -> torch.nn.Module:
     """The network up to its head's raw outputs, taking uint8 (N, H, W, 3): those of the given names.
 
-    `protos`, of a head that has them, are what masks are mixed from.
+    `protos`, of a head that has them, are what masks are mixed from. `features` (N, A, D) are what the head
+    sees at each anchor, the channels of each level averaged in groups down to the level with the fewest.
     """
     import torch
 
@@ -117,6 +129,11 @@ def raw_head(model: torch.nn.Module, outputs: Sequence[str] = ("boxes", "scores"
                 if "protos" in outputs:
                     # YOLO26 refines its finest features with the coarser ones first.
                     raw["protos"] = self.proto(x if hasattr(self.proto, "feat_refine") else x[0])
+                if "features" in outputs:
+                    fewest = min(level.shape[1] for level in x)
+                    pool = torch.nn.functional.avg_pool1d
+                    flat = [(level.flatten(2).transpose(1, 2), level.shape[1] // fewest) for level in x]
+                    raw["features"] = torch.cat([pool(level, group) for level, group in flat], 1)
                 return raw
 
         return RawHead
