@@ -52,13 +52,15 @@ def load(
     weights_dir: str | Path | None = None,
     offline: bool = False,
     trust_checkpoint: bool = False,
+    features: bool = False,
 ) -> Model:
     """A model ready to run: a name (`yolo26n`), `NAME:WEIGHTS`, or the path of a checkpoint.
 
     Without a name it is the default for `task` or, where its weights are neither here nor to be had within
     three seconds, `mini`, with a UserWarning. Weights that are not on this machine are downloaded unless
-    `offline`. `imgsz` is px, one number or (height, width). Raises UsageError (no such model or device) and
-    ModelError (weights not to be had, or refused).
+    `offline`. `imgsz` is px, one number or (height, width). With `features` detections come with features of
+    how each object looks, for `track(reid="auto")`. Raises UsageError (no such model or device) and ModelError
+    (weights not to be had, or refused).
     """
     if imgsz is not None and (min(imgsz) if isinstance(imgsz, tuple) else imgsz) < 1:
         raise UsageError(f"imgsz must be at least 1, not {imgsz}")
@@ -72,7 +74,13 @@ def load(
     if model is None and resolved.note:
         warnings.warn(resolved.note, stacklevel=2)
     return Model(
-        resolved, device=device, precision=precision, runtime=runtime, imgsz=imgsz, trust=trust_checkpoint
+        resolved,
+        device=device,
+        precision=precision,
+        runtime=runtime,
+        imgsz=imgsz,
+        trust=trust_checkpoint,
+        features=features,
     )
 
 
@@ -122,12 +130,15 @@ class Model:
         imgsz: int | tuple[int, int] | None = None,
         trust: bool = False,
         say: Callable[[str], None] | None = None,
+        features: bool = False,
     ) -> None:
         self.resolved = resolved
         size = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
         factory = adapter_class(resolved.card.adapter)
         card = replace(resolved.card, input=resolved.card.input_for(resolved.variant))
         self.adapter = factory(card, resolved.path, imgsz=size, trust=trust)
+        if features:
+            self._give_features()
         origin = Origin(
             card.name,
             resolved.path,
@@ -140,6 +151,16 @@ class Model:
         )
         self.names: Sequence[str] = self.adapter.names
         self.task = self.adapter.task
+
+    def _give_features(self) -> None:
+        """Have detections come with features. UsageError where the model has none to give."""
+        adapter: Any = self.adapter
+        if not hasattr(adapter, "features"):
+            raise UsageError(
+                f"{self.name} gives no features of what it finds",
+                hint="Ultralytics' YOLO detectors and segmenters do; --reid FILE works with all models",
+            )
+        adapter.features = True
 
     @property
     def card(self) -> Card:
@@ -261,13 +282,17 @@ class Model:
         from visioncli.media.sources import find
         from visioncli.track.config import configure
         from visioncli.track.follow import Tracking
+        from visioncli.track.reid import Encoder
 
         if self.task not in ("detect", "segment-instance"):
             raise UsageError(f"{self.name} finds no objects that could be tracked")
         config = configure(tracker, sets=parameters, conf=conf, reid=reid)
-        tracking = Tracking(config, smooth=smooth)
+        encoder = None if config.reid in ("off", "auto") else Encoder(Path(config.reid))
+        tracking = Tracking(config, smooth=smooth, encoder=encoder)
         checked = self.options(conf=config.lowest, **options)
-        settings = Settings(batch or self.runtime.batch, checked, stride, start, end, observe=tracking.observer)
+        settings = Settings(
+            batch or self.runtime.batch, checked, stride, start, end, observe=tracking.observer
+        )
         inputs = find([str(source)], moving=True)
         events = run(inputs, self.adapter, self.runtime, settings, stop=threading.Event())
         yield from _pairs(tracking.follow(events, settings))

@@ -117,7 +117,8 @@ class Regions:
 class Detections:
     """N objects, best score first: `boxes` (N, 4) float32 px, `scores` (N,) float32, `classes` (N,) int64.
 
-    `masks` where the model gives them, `ids` (N,) int64 from 1 where objects are tracked.
+    `masks` where the model gives them, `ids` (N,) int64 from 1 where objects are tracked, `features` (N, D)
+    float32 of how each looks where a tracker wants them.
     """
 
     boxes: Floats
@@ -125,6 +126,7 @@ class Detections:
     classes: Ints
     masks: Masks | None = None
     ids: Ints | None = None
+    features: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -138,7 +140,8 @@ class Detections:
         """The objects at `rows` (indices, a boolean mask or a slice)."""
         masks = None if self.masks is None else self.masks[rows]
         ids = None if self.ids is None else self.ids[rows]
-        return Detections(self.boxes[rows], self.scores[rows], self.classes[rows], masks, ids)
+        features = None if self.features is None else self.features[rows]
+        return Detections(self.boxes[rows], self.scores[rows], self.classes[rows], masks, ids, features)
 
 
 Prediction = Classes | Detections | Regions

@@ -97,8 +97,13 @@ def run(
         span = _span(inputs)
         with profile.stage("load"):
             saved = None if tracking is None else tracking.saved
-            model = saved.model() if saved is not None else _model(task, default or task, network, terminal)
-        settings = _settings(model, inputs, network, span, keep_images=media is not None, **answers)
+            if saved is not None:
+                model = saved.model()
+            else:
+                looks = tracking is not None and tracking.config.reid == "auto"
+                model = _model(task, default or task, network, terminal, features=looks)
+        seen = media is not None or (tracking is not None and tracking.encoder is not None)
+        settings = _settings(model, inputs, network, span, keep_images=seen, **answers)
         settings = replace(settings, tell=terminal.warn)
         if tracking is not None:
             settings = replace(settings, observe=tracking.observer)
@@ -309,7 +314,7 @@ def _media(
     )
 
 
-def _model(task: str, default: str, network: Network, terminal: Terminal) -> Model:
+def _model(task: str, default: str, network: Network, terminal: Terminal, *, features: bool = False) -> Model:
     from visioncli.api import Model, choose
 
     resolved = choose(
@@ -329,6 +334,7 @@ def _model(task: str, default: str, network: Network, terminal: Terminal) -> Mod
         runtime=network.runtime,
         imgsz=size(network.imgsz),
         trust=network.trust_checkpoint,
+        features=features,
         say=terminal.note,
     )
     how = f"{model.runtime.name}, {model.runtime.precision} on {model.runtime.device}"

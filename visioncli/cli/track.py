@@ -16,6 +16,7 @@ from visioncli.track import TRACKERS
 if TYPE_CHECKING:
     from visioncli.track.config import TrackerConfig
     from visioncli.track.count import Counting
+    from visioncli.track.reid import Encoder
     from visioncli.track.saved import Saved
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -195,7 +196,9 @@ def track(
         inputs,
         network,
         outputs,
-        tracking=Tracking(config, smooth=trackers.smooth, saved=_saved(trackers, network)),
+        tracking=Tracking(
+            config, smooth=trackers.smooth, saved=_saved(trackers, network), encoder=_encoder(config)
+        ),
         mot=trackers.mot,
         counting=_counting(counts, config),
         trail=counts.trail,
@@ -217,6 +220,15 @@ def _saved(trackers: Trackers, network: Network) -> Saved | None:
     from visioncli.track.saved import open_saved
 
     return open_saved(trackers.detections)
+
+
+def _encoder(config: TrackerConfig) -> Encoder | None:
+    """The network of `--reid FILE`."""
+    if config.reid in ("off", "auto"):
+        return None
+    from visioncli.track.reid import Encoder
+
+    return Encoder(Path(config.reid))
 
 
 def _counting(counts: Counts, config: TrackerConfig) -> Counting:

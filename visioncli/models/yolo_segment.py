@@ -5,18 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from visioncli.models import Array, Batch, Network, Options
 from visioncli.models.letterbox import Letterbox
 from visioncli.models.upsample import above, to_picture
-from visioncli.models.yolo_detect import PRECISE, YoloDetector, anchor_points, raw_head
+from visioncli.models.yolo_detect import YoloDetector, anchor_points
 from visioncli.results import Floats, Masks, Prediction
-
-if TYPE_CHECKING:
-    import torch
 
 _OUTPUTS = ("boxes", "scores", "mask_coefficient", "protos")
 
@@ -28,21 +24,19 @@ class YoloSegmenter(YoloDetector):
 
     def network(self) -> Network:
         """As the detector's, with mask coefficients (N, M, A) and mask prototypes (N, M, h, w)."""
-        return Network(self._build, _OUTPUTS, "yolo-segment-1", compiles=True, bf16=True, precise=PRECISE)
-
-    def _build(self) -> torch.nn.Module:
-        return raw_head(self._checkpoint.fused(), _OUTPUTS)
+        return self._network(_OUTPUTS, "yolo-segment-1")
 
     def finish(self, outputs: Sequence[Array], batch: Batch, options: Options) -> list[Prediction]:
         """The detector's objects, less those whose mask has no pixel."""
-        boxes, scores, coefficients, protos = outputs
+        boxes, scores, coefficients, protos, *features = outputs
         height, width = batch.inputs[0].shape[1:3]
         anchors, steps = anchor_points(height, width, self._checkpoint.strides)
         predictions: list[Prediction] = []
         for i, fit in enumerate(batch.geometry):
             found, anchor = self._kept(boxes[i], scores[i], anchors, steps, fit, options)
             masks = mix(protos[i], coefficients[i][:, anchor], found.boxes, fit)
-            predictions.append(replace(found, masks=masks)[masks.areas > 0])
+            looks = features[0][i][anchor] if features else None
+            predictions.append(replace(found, masks=masks, features=looks)[masks.areas > 0])
         return predictions
 
 

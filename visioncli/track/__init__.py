@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from visioncli.results import Detections, Floats
+    from visioncli.results import Detections
 
 # In the order of `--help`; the first is the default.
 TRACKERS = ("botsort", "bytetrack", "ocsort", "deepocsort", "fasttrack", "tracktrack")
@@ -21,11 +21,9 @@ TRACKERS = ("botsort", "bytetrack", "ocsort", "deepocsort", "fasttrack", "trackt
 class Tracker(Protocol):
     """Follows the objects of one video, a frame at a time, in order."""
 
-    def update(
-        self, found: Detections, warp: NDArray[np.float64] | None = None, features: Floats | None = None
-    ) -> Detections:
+    def update(self, found: Detections, warp: NDArray[np.float64] | None = None) -> Detections:
         """Those of `found` that belong to a track, in their order, with `ids` from 1.
 
         `warp` is the (2, 3) affine map from the previous frame's pixels to this one's, None where the
-        camera's motion is not compensated; `features` (N, D) float32 describe what each object looks like.
+        camera's motion is not compensated. `found.features` say what each object looks like, if they do.
         """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from visioncli.errors import UsageError
 from visioncli.media.frame import Frame
 from visioncli.pipeline import Answer, Closed, Event, Opened, Settings
 from visioncli.profile import Profile
@@ -18,6 +19,7 @@ from visioncli.track.config import TrackerConfig
 from visioncli.track.motion import Warp
 
 if TYPE_CHECKING:
+    from visioncli.track.reid import Encoder
     from visioncli.track.saved import Saved, Video
 
 
@@ -26,12 +28,13 @@ class Tracking:
     """How to track: the tracker with its parameters, and whose boxes to show.
 
     `smooth`: the boxes of the tracker's filter instead of the detections' own. `saved`: detections of an
-    earlier run take the place of the network's.
+    earlier run take the place of the network's. `encoder`: says what they look like, from their pixels.
     """
 
     config: TrackerConfig
     smooth: bool = False
     saved: Saved | None = None
+    encoder: Encoder | None = None
 
     def observer(self) -> Callable[[Image], Warp] | None:
         """What a new video's frames are shown to, in order, as they are decoded (`Settings.observe`)."""
@@ -47,6 +50,16 @@ class Tracking:
 
         frames_lost = self.config.frames_lost(opened.info.fps, stride)
         return LibraryTracker(self.config, frames_lost=frames_lost, smooth=self.smooth)
+
+    def _with_features(self, found: Detections, frame: Frame) -> Detections:
+        if self.encoder is not None:
+            return replace(found, features=self.encoder(frame.image, found.boxes))
+        if self.config.reid == "auto" and found.features is None:
+            raise UsageError(
+                "--reid auto needs a detector that gives features, and nothing saved",
+                hint="--reid FILE, or off",
+            )
+        return found
 
     def options(self) -> dict[str, Any]:
         """For the record's first line."""
@@ -73,7 +86,8 @@ class Tracking:
                         found = event.result.detections
                         if saved is not None:
                             found = _at(saved, event.frame, settings.options.classes)
-                        tracked = tracker.update(as_recorded(found), event.seen)
+                        found = self._with_features(as_recorded(found), event.frame)
+                        tracked = tracker.update(found, event.seen)
                     event = replace(event, result=_result(event.result, tracked, clip=self.smooth))
                 elif isinstance(event, Closed) and saved is not None:
                     saved.close()
@@ -94,7 +108,7 @@ def as_recorded(found: Detections) -> Detections:
     """
     boxes = np.array([[round(v, 2) for v in box] for box in found.boxes.tolist()], np.float32)
     scores = np.array([round(score, 4) for score in found.scores.tolist()], np.float32)
-    return Detections(boxes.reshape(-1, 4), scores, found.classes, found.masks, found.ids)
+    return Detections(boxes.reshape(-1, 4), scores, found.classes, found.masks, found.ids, found.features)
 
 
 def _result(result: Result, tracked: Detections, *, clip: bool) -> Result:

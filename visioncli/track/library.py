@@ -50,14 +50,12 @@ class LibraryTracker:
         self._votes: dict[int, dict[int, float]] = {}
         self._shown = 0
 
-    def update(
-        self, found: Detections, warp: Warp | None = None, features: Floats | None = None
-    ) -> Detections:
+    def update(self, found: Detections, warp: Warp | None = None) -> Detections:
         """Those of `found` that belong to a track, with ids and the class that its track has had most."""
         if self._motion is not None:
             self._motion.warp = _STILL if warp is None else warp
         picture = None if self._motion is None else _SOME_PICTURE
-        rows = self._tracker.update(_Boxes.of(found), picture, feats=features)
+        rows = self._tracker.update(_Boxes.of(found), picture, feats=found.features)
         rows = np.asarray(rows, np.float64).reshape(-1, 8)
         rows = rows[np.argsort(rows[:, 7], kind="stable")]
         tracks, picked = rows[:, 4].astype(np.int64).tolist(), rows[:, 7].astype(np.int64)
