@@ -1,7 +1,8 @@
 """`make demo`: a tour of `vision` on sample_media, each command as one would type it.
 
-With VISION_SHARED at hand the real weights of two small networks are built from it first; without any weights
-the tour says so and shows what goes without. Exits 1 where a command does not end as it should.
+With VISION_SHARED at hand the real weights of two small networks are built from it first; without, `mini`,
+which comes with the package, answers, and no network is needed. Exits 1 where a command does not end as it
+should.
 """
 
 from __future__ import annotations
@@ -37,50 +38,56 @@ class Step(NamedTuple):
     leaves: str = ""
 
 
-ALWAYS = [
-    Step("What there is: eighty classifiers, some fifty detectors", "vision models list --family YOLO26"),
-    Step("One of them", "vision models info yolo26n"),
-]
-WITHOUT_WEIGHTS = [
-    Step("What a command can do", "vision detect --help"),
-    Step(
-        "No weights, no network: one line that says what to do, exit code 5",
-        "vision detect sample_media/bus.jpg --model yolo26x --offline",
-        5,
-    ),
-]
-WITH_WEIGHTS = [
-    Step(
-        "What is in a picture",
-        f"vision classify sample_media/cat.jpg --model mobilenet_v2 --out {OUT}/labels",
-        leaves="labels/cat.jpg",
-    ),
-    Step(
-        "Where things are, in a folder of pictures",
-        f"vision detect 'sample_media/*.jpg' --out {OUT}/boxes",
-        leaves="boxes/bus.jpg",
-    ),
-    Step(
-        "The same in a video: H.264 out, its timestamps kept",
-        f"vision detect --video sample_media/people.mp4 --out {OUT}/boxes",
-        leaves="boxes/people.mp4",
-    ),
-    Step(
-        "In a pipe stdout is data, tab-separated: count what was found",
-        "find sample_media -name '*.jpg' -print0 | vision detect -0 - --no-media"
-        " | cut -f4 | sort | uniq -c | sort -rn",
-    ),
-    Step(
-        "The record, one JSON object a line; its last line sums up",
-        f"vision detect sample_media/bus.jpg --no-media --jsonl {OUT}/bus.jsonl && tail -n 1 {OUT}/bus.jsonl",
-        leaves="bus.jsonl",
-    ),
-    Step(
-        "Weights that are not here, and no network: one line that says what to do, exit code 5",
-        "vision detect sample_media/bus.jpg --model yolo26x --offline --no-media",
-        5,
-    ),
-]
+def tour(real: bool) -> list[Step]:
+    """The steps, with the real weights of two networks or with those of `mini` only."""
+    classifier = " --model mobilenet_v2" if real else ""
+    mini = [Step("What comes with vision, and serves every command", "vision models info mini")]
+    steps = [
+        Step("What there is: eighty classifiers, some fifty detectors", "vision models list --family YOLO26"),
+        Step("One of them", "vision models info yolo26n"),
+        Step(
+            "What is in a picture",
+            f"vision classify sample_media/cat.jpg{classifier} --out {OUT}/labels",
+            leaves="labels/cat.jpg",
+        ),
+        Step(
+            "Where things are, in a folder of pictures",
+            f"vision detect 'sample_media/*.jpg' --out {OUT}/boxes",
+            leaves="boxes/bus.jpg",
+        ),
+        Step(
+            "The same in a video: H.264 out, its timestamps kept",
+            f"vision detect --video sample_media/people.mp4 --out {OUT}/boxes",
+            leaves="boxes/people.mp4",
+        ),
+        Step(
+            "What moves where, with a number for each",
+            f"vision track sample_media/people.mp4 --end 2 --out {OUT}/tracks",
+            leaves="tracks/people.mp4",
+        ),
+        Step(
+            "Which pixels are what",
+            f"vision segment sample_media/bus.jpg --model mini --out {OUT}/regions",
+            leaves="regions/bus.jpg",
+        ),
+        Step(
+            "In a pipe stdout is data, tab-separated: count what was found",
+            "find sample_media -name '*.jpg' -print0 | vision detect -0 - --no-media"
+            " | cut -f4 | sort | uniq -c | sort -rn",
+        ),
+        Step(
+            "The record, one JSON object a line; its last line sums up",
+            f"vision detect sample_media/bus.jpg --no-media --jsonl {OUT}/bus.jsonl"
+            f" && tail -n 1 {OUT}/bus.jsonl",
+            leaves="bus.jsonl",
+        ),
+        Step(
+            "A model that is named has no substitute: one line that says what to do, exit code 5",
+            "vision detect sample_media/bus.jpg --model yolo26x --offline --no-media",
+            5,
+        ),
+    ]
+    return steps if real else mini + steps
 
 
 def main() -> int:
@@ -89,7 +96,7 @@ def main() -> int:
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    steps = ALWAYS + (WITH_WEIGHTS if find_weights() else WITHOUT_WEIGHTS)
+    steps = tour(find_weights())
     failed = [step.line for step in steps if not show(step)]
     files = sorted(p for p in OUT.rglob("*") if p.is_file())
     if files:
@@ -109,7 +116,9 @@ def find_weights() -> bool:
         say("Building the real weights of two small networks from $VISION_SHARED, once …", "2")
         build(WEIGHTS, quiet=True, only=NETWORKS)
     elif not all((WEIGHTS / file).exists() for file in NETWORKS.values()):
-        say("No real weights here (VISION_SHARED does not name them): this shows what goes without.", "33")
+        say("No weights here but those of mini, which come with vision: they answer.", "33")
+        os.environ["VISION_OFFLINE"] = "1"
+        say("$ export VISION_OFFLINE=1", "1;36")
         return False
     os.environ["VISION_WEIGHTS"] = str(WEIGHTS)
     say(f"$ export VISION_WEIGHTS={WEIGHTS}", "1;36")
