@@ -197,7 +197,7 @@ def track(
         network,
         outputs,
         tracking=Tracking(
-            config, smooth=trackers.smooth, saved=_saved(trackers, network), encoder=_encoder(config)
+            config, smooth=trackers.smooth, saved=_saved(trackers, network, config), encoder=_encoder(config)
         ),
         mot=trackers.mot,
         counting=_counting(counts, config),
@@ -211,12 +211,14 @@ def track(
     )
 
 
-def _saved(trackers: Trackers, network: Network) -> Saved | None:
+def _saved(trackers: Trackers, network: Network, config: TrackerConfig) -> Saved | None:
     """The detections of an earlier run, where they are given."""
     if trackers.detections is None:
         return None
     if network.model is not None:
         raise UsageError("--detections takes the place of a model", hint="leave out --model")
+    if config.reid == "auto":
+        raise UsageError("saved detections have no features of appearance", hint="--reid FILE, or off")
     from visioncli.track.saved import open_saved
 
     return open_saved(trackers.detections)

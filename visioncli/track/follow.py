@@ -55,10 +55,7 @@ class Tracking:
         if self.encoder is not None:
             return replace(found, features=self.encoder(frame.image, found.boxes))
         if self.config.reid == "auto" and found.features is None:
-            raise UsageError(
-                "--reid auto needs a detector that gives features, and nothing saved",
-                hint="--reid FILE, or off",
-            )
+            raise UsageError("reid auto needs a model that gives features", hint="load(…, features=True)")
         return found
 
     def options(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ network's input, 0 to 1.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,12 @@ class Encoder:
 
     def __init__(self, file: Path) -> None:
         if not file.is_file():
-            raise UsageError(f"--reid {file}: no such file", hint="off, auto, or an ONNX or TorchScript file")
-        opener = _torchscript if file.suffix in (".torchscript", ".pt", ".pth") else _onnx
+            raise UsageError(
+                f"--reid {file}: no such file", hint="off, auto, or an .onnx or .torchscript file"
+            )
+        opener = {".onnx": _onnx, ".torchscript": _torchscript}.get(file.suffix.lower())
+        if opener is None:
+            raise UsageError(f"--reid {file}: not an .onnx or .torchscript file")
         try:
             self._infer, self._size, self._batch = opener(file)
         except UsageError:
@@ -58,7 +63,7 @@ class Encoder:
         if not crop.size:
             return None
         fitted = cv2.resize(crop, self._size[::-1], interpolation=cv2.INTER_LINEAR)
-        return np.asarray(fitted.transpose(2, 0, 1), np.float32) / 255
+        return fitted.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
 
     def _run(self, crops: Floats) -> Floats:
         """All crops through the network, in the batches that it takes."""
@@ -103,7 +108,9 @@ def _torchscript(file: Path) -> tuple[Infer, tuple[int, int], int | None]:
     """TorchScript, which does not tell its input's size."""
     import torch
 
-    module = torch.jit.load(str(file), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+    with warnings.catch_warnings():  # that TorchScript is old is nothing to tell the user
+        warnings.simplefilter("ignore", FutureWarning)
+        module = torch.jit.load(str(file), map_location="cpu").eval()  # type: ignore[no-untyped-call]
 
     def infer(crops: Floats) -> Any:
         with torch.inference_mode():
