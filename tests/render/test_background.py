@@ -150,6 +150,24 @@ def test_a_cutout_is_trimmed() -> None:
     assert at_the_border[0, 0, 3] == 255
 
 
+def test_specks_are_left_behind() -> None:
+    mask = disc(240, 320, 120, 160, 60)
+    mask[5:8, 5:8] = True
+    mask[200:230, 20:50] = True
+    kept = kept_mask(segmented([mask]))
+    assert not kept[:20, :20].any()
+    assert kept[205:225, 25:45].all()
+    assert cutout(scene(), mask, (0, 0)).shape[0] < 185
+
+
+def test_where_colours_tell_nothing_the_edge_is_plain() -> None:
+    alpha = matte(np.full((240, 320, 3), 90, np.uint8), disc(240, 320, 120, 160, 60), 6)
+    rows, columns = np.mgrid[:240, :320]
+    plain = np.clip((60 - np.hypot(rows - 120, columns - 160)) / 3 + 0.5, 0, 1)
+    assert np.abs(alpha - plain).mean() < 0.003
+    assert np.abs(alpha - plain).max() < 0.3
+
+
 def test_threads_get_the_same() -> None:
     image, result = scene(), found()
     once = Background("blur").behind(image, result)

@@ -18,6 +18,7 @@ from visioncli.results import Image, Mask, Regions, Result
 
 _BLUR = 0.018  # of the picture's extent: the standard deviation of the blur
 _TILE = 256  # px, side of the tiles in which edges are worked on
+_SPECK = 0.02  # of the largest piece's area
 _FAINT = 12  # of 255: what is not more opaque than that is trimmed off a cut-out
 _SMALL = 4.0  # px, the blur's standard deviation after shrinking: fewer pixels, the same look
 
@@ -81,14 +82,14 @@ class Background:
 
 
 def kept_mask(result: Result) -> Mask:
-    """(H, W) bool: the pixels of all objects, or of all classes of a map but the background."""
+    """(H, W) bool: the pixels of all objects (no specks), or of a map's classes but the background."""
     found = result.prediction
     if isinstance(found, Regions):
         return np.isin(found.map, found.foreground(result.names))
     kept = np.zeros((result.height, result.width), np.bool_)
     masks = result.detections.masks
     if masks is not None:
-        for (top, left), crop in zip(masks.corners.tolist(), masks.crops, strict=True):
+        for (top, left), crop in zip(masks.corners.tolist(), map(_without_specks, masks.crops), strict=True):
             kept[top : top + crop.shape[0], left : left + crop.shape[1]] |= crop
     return kept
 
@@ -104,11 +105,22 @@ def cutout(image: Image, mask: Mask, corner: tuple[int, int]) -> Image:
     top, left = max(corner[0] - margin, 0), max(corner[1] - margin, 0)
     part = image[top : corner[0] + mask.shape[0] + margin, left : corner[1] + mask.shape[1] + margin]
     inside = np.zeros(part.shape[:2], np.bool_)
-    inside[corner[0] - top :, corner[1] - left :][: mask.shape[0], : mask.shape[1]] = mask
+    inside[corner[0] - top :, corner[1] - left :][: mask.shape[0], : mask.shape[1]] = _without_specks(mask)
     alpha = matte(part, inside, radius)
     pixels = _transparent(part, alpha, radius)
     seen = pixels[..., 3] > _FAINT
     return pixels[_around(seen, 0)] if seen.any() else pixels[:1, :1]
+
+
+def _without_specks(mask: Mask) -> Mask:
+    """`mask` without pieces much smaller than its largest: networks see them where the object is not."""
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    if count <= 2:
+        return mask
+    areas = stats[:, cv2.CC_STAT_AREA]
+    large = areas >= _SPECK * areas[1:].max()
+    large[0] = False
+    return np.asarray(large[pieces], np.bool_)
 
 
 def _picture(text: str) -> Image:

@@ -15,6 +15,8 @@ Alpha = NDArray[np.float32]
 _REACH = 0.008  # of the picture's extent: how far from a mask's edge the object's true edge is looked for
 _EVEN = 1e-3  # variance of colour (of 1) below which the guided filter sees no edge
 _WINDOW = 4  # px, the guided filter's radius after shrinking: fewer pixels, the same answer
+_EXPLAINED = 0.1  # share of a mask's variance that the colours must explain to be trusted in full
+_BLUNT = 1.5  # px: half the width of the soft edge where the picture's colours tell nothing
 _STEEPER = 2.0  # the filter leaves a haze far from edges: slope of the curve that takes it away
 
 
@@ -27,19 +29,22 @@ def matte(image: Image, mask: Mask, radius: int) -> Alpha:
     """The share (H, W) 0..1 of each pixel that belongs to `mask`; only within `radius` px of its edge soft.
 
     There it follows the edges of `image` ((H, W, 3) uint8 RGB): the guided filter (He, Sun, Tang: Guided
-    Image Filtering, TPAMI 2013) on a smaller picture (He, Sun: Fast Guided Filter, arXiv 1505.00996).
+    Image Filtering, TPAMI 2013) on a smaller picture (He, Sun: Fast Guided Filter, arXiv 1505.00996). Where
+    colours inside and outside are alike the filter would follow any texture: there it is a plain soft edge.
     """
     if not mask.any() or mask.all():
         return mask.astype(np.float32)
     distance = edge_distance(mask.astype(np.uint8), radius + 1)
     hard = np.clip(distance + 0.5, 0, 1)
-    guided = np.clip((_guided(image, hard, radius) - 0.5) * _STEEPER + 0.5, 0, 1)
-    certain = np.clip(2 * np.abs(distance) / radius - 1, 0, 1)
-    return np.asarray(certain * hard + (1 - certain) * guided, np.float32)
+    share, explained = _guided(image, hard, radius)
+    guided = np.clip((share - 0.5) * _STEEPER + 0.5, 0, 1)
+    trust = np.clip(explained / _EXPLAINED, 0, 1) * np.clip(2 - 2 * np.abs(distance) / radius, 0, 1)
+    plain = np.clip(distance / (2 * _BLUNT) + 0.5, 0, 1)
+    return np.asarray(trust * guided + (1 - trust) * plain, np.float32)
 
 
-def _guided(image: Image, mask: Alpha, radius: int) -> Alpha:
-    """`mask` as a local linear function of the picture's colours."""
+def _guided(image: Image, mask: Alpha, radius: int) -> tuple[Alpha, Alpha]:
+    """`mask` as a local linear function of the picture's colours, and how much of it that explains, 0..1."""
     height, width = mask.shape
     shrink = max(1.0, radius / _WINDOW)
     small = (max(1, round(width / shrink)), max(1, round(height / shrink)))
@@ -65,12 +70,14 @@ def _guided(image: Image, mask: Alpha, radius: int) -> Alpha:
         [c11 * pr + c12 * pg + c13 * pb, c12 * pr + c22 * pg + c23 * pb, c13 * pr + c23 * pg + c33 * pb]
     )
     slopes /= determinant[..., None]
+    explained = (slopes * cv2.merge([pr, pg, pb])).sum(axis=2) / (mean(share * share) - share_mean**2 + 1e-4)
     offset = share_mean - (slopes * colour).sum(axis=2)
     slopes = cv2.resize(mean(slopes), (width, height), interpolation=cv2.INTER_LINEAR)
     offset = cv2.resize(mean(offset), (width, height), interpolation=cv2.INTER_LINEAR)
+    explained = cv2.resize(mean(explained), (width, height), interpolation=cv2.INTER_LINEAR)
     for i in range(3):
         offset += slopes[..., i] * (image[..., i].astype(np.float32) / 255)
-    return np.asarray(offset, np.float32)
+    return np.asarray(offset, np.float32), np.asarray(explained, np.float32)
 
 
 def foreground(image: Image, alpha: Alpha, radius: int) -> Image:
