@@ -31,6 +31,11 @@ TORCHVISION_STAGES: dict[str, list[Stage]] = {
         {"rpn.head.cls_logits": (0.0, 2.0), "rpn.head.bbox_pred": (0.0, 0.3)},
         {"roi_heads.box_predictor.cls_score": (0.0, 3.5), "roi_heads.box_predictor.bbox_pred": (0.0, 1.0)},
     ],
+    "maskrcnn": [
+        {"rpn.head.cls_logits": (0.0, 2.0), "rpn.head.bbox_pred": (0.0, 0.3)},
+        {"roi_heads.box_predictor.cls_score": (0.0, 3.5), "roi_heads.box_predictor.bbox_pred": (0.0, 1.0)},
+        {"roi_heads.mask_predictor": (0.0, 2.0)},
+    ],
     "ssd": [
         {"head.classification_head.module_list": (0.0, 3.0), "head.regression_head.module_list": (0.0, 1.0)}
     ],
