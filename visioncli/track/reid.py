@@ -63,7 +63,8 @@ class Encoder:
         if not crop.size:
             return None
         fitted = cv2.resize(crop, self._size[::-1], interpolation=cv2.INTER_LINEAR)
-        return fitted.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+        scaled: Floats = fitted.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+        return scaled
 
     def _run(self, crops: Floats) -> Floats:
         """All crops through the network, in the batches that it takes."""
