@@ -77,8 +77,17 @@ class EvalAnswers:
     """Which answers count."""
 
     conf: Annotated[
-        float, typer.Option("--conf", min=0, max=1, metavar="X", help="Lowest score.", rich_help_panel=ANSWER)
-    ] = 0.001
+        float | None,
+        typer.Option(
+            "--conf",
+            min=0,
+            max=1,
+            metavar="X",
+            help="Lowest score; 0.001 if not given, for tracks the tracker's own.",
+            show_default=False,
+            rich_help_panel=ANSWER,
+        ),
+    ] = None
     iou: Annotated[
         float | None,
         typer.Option(

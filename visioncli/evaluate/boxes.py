@@ -172,6 +172,12 @@ class ClassHits:
         below = self.scores[best + 1] if best + 1 < len(self.scores) else 0.0
         return float((self.scores[best] + below) / 2), float(f1[best])
 
+    def f1_at(self, thresholds: Floats) -> Floats:
+        """F1 at each of these lowest scores."""
+        said = np.searchsorted(-self.scores, -thresholds, side="right")
+        right = np.concatenate(([0], np.cumsum(self.hit)))[said]
+        return np.asarray(2 * right / np.maximum(said + self.objects, 1))
+
     def ap_11_points(self) -> float:
         """VOC 2007's AP: the mean over recalls 0, 0.1, … 1 of the best precision from there on."""
         recall, precision = self.curve()

@@ -14,12 +14,12 @@ from visioncli.evaluate.data import Annotation, BoxSet, Picture
 FORMAT = "COCO"
 
 
-def annotation_file(path: Path) -> Path | None:
+def annotation_file(path: Path, split: str | None = None) -> Path | None:
     """The annotations that `path` means: itself, one inside it, or COCO's own beside its picture folder."""
     if path.is_file():
         return path if path.suffix == ".json" else None
     inside = sorted(path.glob("*.json")) + sorted((path / "annotations").glob("*.json"))
-    for wanted in ("instances_val", "instances", ""):
+    for wanted in (f"instances_{split}",) if split else ("instances_val", "instances", ""):
         for file in inside:
             if file.name.startswith(wanted) and (wanted or _looks_like_coco(file)):
                 return file
@@ -53,7 +53,15 @@ def load(path: Path) -> BoxSet:
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{path}: an entry lacks or misspells {error}") from error
     masks = bool(annotations) and all("segmentation" in a for a in annotations)
-    return BoxSet(path.stem, FORMAT, pictures, names, annotations, masks)
+    return BoxSet(_name(path), FORMAT, pictures, names, annotations, masks)
+
+
+def _name(path: Path) -> str:
+    """`coco val2017` for coco/annotations/instances_val2017.json, `coco` for coco/instances.json."""
+    folder = path.resolve().parent
+    folder = folder.parent if folder.name == "annotations" else folder
+    part = path.stem.removeprefix("instances").strip("_")
+    return f"{folder.name} {part}".strip()
 
 
 def _pictures(path: Path, images: list[dict[str, Any]]) -> list[Picture]:

@@ -72,12 +72,15 @@ class MaskSet:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One sequence of a tracking data set: its name, its truth, and its video or folder of frames, if any."""
+    """One sequence of a tracking data set: its name, its truth, its video or folder of frames, if any.
+
+    `rate` is in frames a second, None where it is not known.
+    """
 
     name: str
     truth: Path
     media: Path | None
-    frames: int | None = None
+    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

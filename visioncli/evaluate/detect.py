@@ -78,3 +78,13 @@ def published(task: str, data: BoxSet, weights: Weights | None) -> dict[str, flo
     if task == "segment":
         keys = {"mask_map": "map", "map": "box_map"}
     return {ours: weights.metrics[theirs] / 100 for theirs, ours in keys.items() if theirs in weights.metrics}
+
+
+def thresholds(outcome: Outcome, counted: BoxFigures) -> dict[str, Any]:
+    """The file of `--sweep`: the threshold with the best F1 (IoU 0.5) of each class that has objects."""
+    return {
+        "type": "thresholds",
+        "model": outcome.model,
+        "data": outcome.data["name"],
+        "conf": {c.name: round(c.threshold, 4) for c in counted.classes if c.threshold is not None},
+    }

@@ -35,12 +35,12 @@ class Matching:
     missing: tuple[str, ...]
     extra: tuple[str, ...]
 
-    def note(self) -> str | None:
-        """One line that says what did not match; None where all did."""
+    def note(self, *, extra: bool = True) -> str | None:
+        """One line that says what did not match, or None; without `extra` of the data set's labels only."""
         parts = []
         if self.missing:
-            parts.append(f"the model does not know {_some(self.missing)} of the data set")
-        if self.extra:
+            parts.append(f"the model does not know {_some(self.missing)} of the data set: never right")
+        if self.extra and extra:
             parts.append(f"the data set does not have the model's {_some(self.extra)}: left out")
         return "; ".join(parts) or None
 
@@ -51,8 +51,13 @@ def folded(label: str) -> str:
     return _SAME.get(plain, plain)
 
 
-def match(model: Sequence[str], data: Mapping[int, str]) -> Matching:
-    """Match by label; a label that occurs twice goes to the first of the other side's not yet taken."""
+def match(model: Sequence[str], data: Mapping[int, str], *, numbered: bool = False) -> Matching:
+    """Match by label; a label that occurs twice goes to the first of the other side's not yet taken.
+
+    `numbered`: the data set's names are the model's class numbers.
+    """
+    if numbered and not any(name.isdecimal() for name in model):
+        model = [str(c) for c in range(len(model))]
     if is_imagenet(model) and data and all(_WNID.fullmatch(name) for name in data.values()):
         model = wordnet_ids()
     free: dict[str, list[int]] = {}
@@ -75,7 +80,7 @@ def is_imagenet(names: Sequence[str]) -> bool:
     if len(names) != len(ours):
         return False
     same = sum(folded(a) == folded(b) for a, b in zip(names, ours, strict=True))
-    return same > 0.8 * len(ours)
+    return same > len(ours) / 2
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -11,9 +11,12 @@ import orjson
 
 from visioncli import records
 from visioncli.errors import InputError, UsageError
+from visioncli.evaluate import mot_folder
 from visioncli.evaluate.boxes import Row
-from visioncli.evaluate.data import BoxSet
-from visioncli.evaluate.names import Matching, match
+from visioncli.evaluate.data import BoxSet, LabelSet, TrackSet
+from visioncli.evaluate.labels import Guess
+from visioncli.evaluate.mot_folder import Line as MotLine
+from visioncli.evaluate.names import Matching, folded, match
 
 Line = dict[str, Any]
 
@@ -168,3 +171,79 @@ def _record_rows(line: Line, image: int, matching: Matching, path: Path) -> Iter
         if "mask" in one:
             row["segmentation"] = one["mask"]
         yield row
+
+
+@dataclass(frozen=True, slots=True)
+class LabelAnswers:
+    """Guesses for `labels`; `k` is how many labels each holds. The rest as in `BoxAnswers`."""
+
+    guesses: list[Guess]
+    k: int
+    names: Sequence[str]
+    matching: Matching
+    model: str | None = None
+    unanswered: int = 0
+    strangers: int = 0
+
+
+def labels(path: Path, data: LabelSet, matched: Callable[[Sequence[str]], Matching]) -> LabelAnswers:
+    """The labels of a record of `vision classify`; `matched` matches the model's names."""
+    if not is_record(path):
+        raise UsageError(f"{path}: no record", hint="vision classify --jsonl FILE writes one")
+    record = read_record(path)
+    matching = matched(record.names)
+    places = Places(data.paths)
+    guesses: dict[int, Guess] = {}
+    strangers, k = 0, len(record.names)
+    for line in record.results:
+        place = places.find(line["source"])
+        if place is None:
+            strangers += 1
+            continue
+        if place in guesses:
+            raise UsageError(f"{path}: {line['source']} occurs twice")
+        rows = line["results"]
+        k = min(k, len(rows))
+        classes = [-1 if (c := matching.to_data.get(row["class"])) is None else c for row in rows]
+        if any("box" in row or "score" not in row for row in rows):
+            raise UsageError(f"{path}: not a record of vision classify")
+        guesses[place] = Guess(place, classes, [row["score"] for row in rows], [row["label"] for row in rows])
+    unanswered = len(data.paths) - len(guesses)
+    return LabelAnswers(
+        list(guesses.values()), k, record.names, matching, record.model, unanswered, strangers
+    )
+
+
+def tracks(path: Path, data: TrackSet) -> tuple[dict[str, list[MotLine]], str | None]:
+    """Each sequence's tracks from a record of `vision track` or MOTChallenge files, and the model's name."""
+    if not path.exists():
+        raise UsageError(f"--records {path}: no such file or folder", kind="not_found")
+    if path.is_dir() or not is_record(path):
+        files = mot_folder.answers(path, data)
+        return {name: list(mot_folder.read(file)) for name, file in files.items()}, None
+    record = read_record(path)
+    people = {c for c, name in enumerate(record.names) if folded(name) == "person"}
+    found: dict[str, list[MotLine]] = {clip.name: [] for clip in data.sequences}
+    for line in record.results:
+        if line.get("frame") is None:
+            raise UsageError(f"{path}: {line['source']} is no video: not a record of vision track")
+        clip = _clip(line["source"], data, path)
+        for row in line["results"]:
+            if "id" not in row or (people and row["class"] not in people):
+                continue
+            x1, y1, x2, y2 = row["box"]
+            found[clip].append(
+                (line["frame"] + 1, row["id"], x1, y1, x2 - x1, y2 - y1, row["score"], mot_folder.PEDESTRIAN)
+            )
+    return found, record.model
+
+
+def _clip(source: str, data: TrackSet, path: Path) -> str:
+    """The sequence that a record's source is of: one has its name in it, or there is only one."""
+    if len(data.sequences) == 1:
+        return data.sequences[0].name
+    parts = {*PurePath(source).parts, PurePath(source).stem}
+    named = [clip.name for clip in data.sequences if clip.name in parts]
+    if len(named) != 1:
+        raise UsageError(f"{path}: {source} is none of the sequences, or of several")
+    return named[0]
