@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -113,6 +113,15 @@ def entries() -> Iterator[Entry]:
             yield Entry(path, head["kind"], head["key"], head["about"], size)
         except (OSError, ValueError, KeyError, TypeError):
             continue
+
+
+def forget(key: Key, kinds: Collection[str]) -> None:
+    """Delete what other versions of the libraries, or of the code here, left for the weights of `key`."""
+    for entry in entries():
+        same = entry.key.get("weights") == key["weights"] and entry.key.get("card") == key.get("card")
+        if entry.kind in kinds and same and not key.items() <= entry.key.items():
+            with suppress(OSError):  # an older file that stays is never used
+                entry.path.unlink()
 
 
 def clear() -> tuple[int, int]:

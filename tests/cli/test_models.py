@@ -17,7 +17,8 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests.registry.server import Served, serving
-from visioncli.cli import main
+from visioncli import cache
+from visioncli.cli import compiled, main
 
 Run = Callable[..., CompletedProcess[bytes]]
 BODY = random.Random(3).randbytes(300_000)
@@ -63,8 +64,8 @@ def rows(out: bytes) -> list[dict[str, str]]:
     return [dict(zip(head, line, strict=True)) for line in lines]
 
 
-def test_piped_list_is_tab_separated(vision: Run) -> None:
-    listed = vision("models", "list")
+def test_piped_list_is_tab_separated(vision: Run, tmp_path: Path) -> None:
+    listed = vision("models", "list", env={"VISION_CACHE": str(tmp_path)})
     assert listed.returncode == 0
     assert listed.stderr == b""
     found = {r["name"]: r for r in rows(listed.stdout)}
@@ -72,8 +73,20 @@ def test_piped_list_is_tab_separated(vision: Run) -> None:
     assert found["mobilenet_v2"] == {
         "name": "mobilenet_v2", "task": "classify", "family": "MobileNet", "top1": "72.154", "map": "",
         "params": "3504872", "gflops": "0.602", "bytes": "14258536", "licence": "BSD-3-Clause", "here": "no",
+        "compiled": "",
     }  # fmt: skip
     assert found["yolo26n"]["map"] == "40.9"
+
+
+def test_list_says_what_is_compiled(vision: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISION_CACHE", str(tmp_path))
+    about = {"model": "mobilenet_v2", "shape": "any", "precision": "bf16"}
+    cache.write("compiled", {"weights": "0"}, b"bytes", about)
+    compiled.precisions.cache_clear()
+    found = {r["name"]: r for r in rows(vision("models", "list").stdout)}
+    compiled.precisions.cache_clear()
+    assert found["mobilenet_v2"]["compiled"] == "bf16"
+    assert found["yolo26n"]["compiled"] == ""
 
 
 @pytest.mark.parametrize(

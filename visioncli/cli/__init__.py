@@ -26,6 +26,7 @@ COMMANDS = {
     "segment": "Which pixels are what: a mask for each object, or a class for every pixel.",
     "track": "Who is who in video: boxes with ids that stay, by six trackers on any detector.",
     "eval": "Figures on standard data sets: mAP, top-1, mIoU, MOTA, with a report of the mistakes.",
+    "cache": "What is kept between runs: compiled networks; how much, and how to be rid of it.",
     "models": "The models there are, their weights, and what is on this machine.",
 }
 

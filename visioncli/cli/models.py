@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from visioncli import config
+from visioncli.cli import compiled
 from visioncli.errors import ModelError, UsageError
 from visioncli.registry import weights as store
 from visioncli.registry.cards import COMMANDS, Card, Weights
@@ -25,7 +26,19 @@ app = typer.Typer(
 )
 
 SORTS = {"top1": "top1", "map": "map", "params": "params", "gflops": "gflops", "size": "bytes"}
-COLUMNS = ("name", "task", "family", "top1", "map", "params", "gflops", "bytes", "licence", "here")
+COLUMNS = (
+    "name",
+    "task",
+    "family",
+    "top1",
+    "map",
+    "params",
+    "gflops",
+    "bytes",
+    "licence",
+    "here",
+    "compiled",
+)
 LIBRARIES_MB = 600
 """What a process holds before any network: torch with torchvision 670 MB, with ultralytics 560; resident."""
 
@@ -112,6 +125,7 @@ def _row(card: Card, places: Places, weights: Weights | None = None) -> dict[str
         "bytes": weights.bytes if weights else None,
         "licence": weights.licence if weights else None,
         "here": weights is not None and any(store.present(card, weights, places)),
+        "compiled": ",".join(sorted(compiled.precisions().get(card.name, ()))),
     }
 
 
@@ -142,15 +156,16 @@ def _table(rows: list[dict[str, Any]]) -> None:
             "size": _size(row["bytes"]),
             "licence": row["licence"] or "",
             "here": "yes" if row["here"] else "",
+            "compiled": row["compiled"],
         }
         for row in rows
     ]
     widths = {h: max(len(h), *(len(c[h]) for c in cells)) + 2 for h in (cells[0] if cells else ())}
     console = Console()
     dropped = []
-    expendable = ["family", "GFLOPs", "task", "licence"]
+    expendable = ["family", "GFLOPs", "compiled", "task", "licence"]
     if len({c["task"] for c in cells}) == 1:
-        expendable = ["task", "family", "GFLOPs", "licence"]
+        expendable = ["task", "family", "GFLOPs", "compiled", "licence"]
     for heading in expendable:
         if sum(widths.values()) - 2 > console.width:
             del widths[heading]
@@ -394,3 +409,6 @@ def path(
     """Print where a model's weights are on this machine. Exit 5 if they are not."""
     _known(name)
     print(resolve(name, weights_dir=weights_dir, offline=True, progress=False).path)
+
+
+app.command("compile")(compiled.compile_networks)
