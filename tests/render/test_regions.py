@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from visioncli.render import Style, draw, regions
+from visioncli.render import Style, draw, legend, regions
 from visioncli.render.style import class_colour
 from visioncli.results import Image, Regions, Result
 
@@ -47,6 +47,11 @@ def test_the_legend_covers_as_little_as_it_can() -> None:
         for index in (1, 2):
             swatch = (with_legend[rows] == class_colour(index)).all(axis=2)
             assert swatch.sum() > 20
+
+
+def test_what_rounds_to_nothing_is_not_nothing() -> None:
+    shares = [legend._percent(share) for share in (0.0, 0.0004, 0.0005, 0.068, 0.0996, 1.0)]
+    assert shares == ["0.0%", "<0.1%", "0.1%", "6.8%", "10%", "100%"]
 
 
 def test_strips_make_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from visioncli.track.shapes import Line, Point, Zone
 _GROUND: Colour = (16, 18, 22)  # of tags, and of the edge around lines
 _LINE: Colour = WHITE
 _LIT: Colour = (255, 196, 0)  # just after something happened
-_FILL, _FILL_LIT = 0.10, 0.22  # how much of a zone's colour lies over it
+_FILL = 0.10  # how much white lies over a zone: always the same, since so large an area would flash
 _FRACTION = 4  # bits of a pixel that OpenCV places a line's points by
 
 
@@ -28,7 +28,7 @@ def draw_shapes(canvas: Image, signs: Sequence[Sign], style: Style) -> None:
     for sign in signs:
         colour = _LIT if sign.lit else _LINE
         if isinstance(sign.shape, Zone):
-            _draw_zone(canvas, sign.shape, colour, line, _FILL_LIT if sign.lit else _FILL)
+            _draw_zone(canvas, sign.shape, colour, line)
         else:
             _draw_line(canvas, sign.shape, colour, line, style.font_size(width, height))
 
@@ -69,7 +69,7 @@ def _draw_line(canvas: Image, line: Line, colour: Colour, width: int, size: int)
             cv2.circle(canvas, _fixed(point), radius, ink, -1, cv2.LINE_AA, _FRACTION)
 
 
-def _draw_zone(canvas: Image, zone: Zone, colour: Colour, width: int, fill: float) -> None:
+def _draw_zone(canvas: Image, zone: Zone, colour: Colour, width: int) -> None:
     """The outline, and a thin fill."""
     corners = np.array([_fixed(point) for point in zone.points], np.int32).reshape(-1, 1, 2)
     inside = np.zeros(canvas.shape[:2], np.uint8)
@@ -77,7 +77,7 @@ def _draw_zone(canvas: Image, zone: Zone, colour: Colour, width: int, fill: floa
     x, y, w, h = cv2.boundingRect(inside)
     if w and h:
         part = canvas[y : y + h, x : x + w]
-        tinted = cv2.addWeighted(part, 1 - fill, np.full_like(part, colour), fill, 0)
+        tinted = cv2.addWeighted(part, 1 - _FILL, np.full_like(part, WHITE), _FILL, 0)
         cv2.copyTo(tinted, inside[y : y + h, x : x + w], part)
     _polyline(canvas, [*zone.points, zone.points[0]], _GROUND, width + 2)
     _polyline(canvas, [*zone.points, zone.points[0]], colour, width)

@@ -77,7 +77,7 @@ def draw_legend(
         return
     labels = [names[c] for c in classes.classes[:rows].tolist()]
     scores = classes.scores[:rows].tolist()
-    shares = [f"{100 * s:.0f}%" if s >= 0.0995 else f"{100 * s:.1f}%" for s in scores]
+    shares = [_percent(score) for score in scores]
     most = int(width * _MOST_WIDTH) - layout.margin - 2 * layout.pad
     figures = max(text_width(s, layout.size) for s in shares) if style.scores else 0
     if most - figures < 4 * layout.size:  # a tiny picture: the label alone
@@ -102,6 +102,13 @@ def draw_legend(
                 part, layout.pad, y + (layout.text - layout.swatch) // 2, layout.swatch, class_colour(index)
             )
         y += layout.row
+
+
+def _percent(share: float) -> str:
+    """`85%`, `6.8%`, and `<0.1%` for what is there but rounds to nothing."""
+    if 0 < share < 0.0005:
+        return "<0.1%"
+    return f"{100 * share:.0f}%" if share >= 0.0995 else f"{100 * share:.1f}%"
 
 
 def _corner(canvas: Image, height: int, width: int, margin: int, busy: NDArray[np.bool_] | None) -> Image:
