@@ -185,16 +185,25 @@ class Model:
         classes: Iterable[Labels] | None = None,
         agnostic_nms: bool = False,
         top_k: int = 5,
+        thresholds: Mapping[str, float] | None = None,
     ) -> Options:
-        """What to answer, checked: `classes` by label or number. UsageError for what makes no sense."""
-        for what, value in (("conf", conf), ("iou", iou)):
+        """What to answer, checked: `classes` by label or number. UsageError for what makes no sense.
+
+        `thresholds` are lowest scores by label; `conf` holds for the other classes.
+        """
+        for what, value in (("conf", conf), ("iou", iou), *(thresholds or {}).items()):
             if value is not None and not 0 <= value <= 1:
                 raise UsageError(f"{what} must be between 0 and 1, not {value}")
         for what, count in (("max-det", max_det), ("top-k", top_k)):
             if count < 1:
                 raise UsageError(f"{what} must be at least 1, not {count}")
         wanted = None if classes is None else frozenset(self._class_number(c) for c in classes)
-        return Options(conf, iou, max_det, wanted, agnostic_nms, top_k)
+        if not thresholds:
+            return Options(conf, iou, max_det, wanted, agnostic_nms, top_k)
+        lowest = [conf] * len(self.names)
+        for label, threshold in thresholds.items():
+            lowest[self._class_number(label)] = threshold
+        return Options(min(lowest), iou, max_det, wanted, agnostic_nms, top_k, tuple(lowest))
 
     def _class_number(self, label: Labels) -> int:
         if isinstance(label, str) and label not in self.names and label.strip().isdecimal():
@@ -232,7 +241,7 @@ class Model:
         frame, source = _frame(picture)
         checked = self.options(**options)
         batch = prepare(self.adapter, [frame.image], checked)
-        prediction = self.adapter.finish(self.runtime(batch.inputs), batch, checked)[0]
+        prediction = checked.kept(self.adapter.finish(self.runtime(batch.inputs), batch, checked)[0])
         return Result(source, frame.width, frame.height, prediction, self.names)
 
     def stream(

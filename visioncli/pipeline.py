@@ -426,7 +426,8 @@ def _answers(
             with profile.stage("finish", len(item.group)), _named(first.input, first.frame):
                 predictions = adapter.finish(item.outputs, item.batch, options)
             for (place, job), prediction in zip(item.group, predictions, strict=True):
-                ready[place] = Answer(job.input, job.frame, _result(job, prediction, names), job.seen)
+                result = _result(job, options.kept(prediction), names)
+                ready[place] = Answer(job.input, job.frame, result, job.seen)
         while following in ready:
             event = ready.pop(following)
             following += 1

@@ -157,7 +157,7 @@ class _Job:
         if self.outputs.save is not None:
             self._write(self.outputs.save, found.rows)
         if self.outputs.sweep is not None:
-            self._write(self.outputs.sweep, detect.thresholds(outcome, counted))
+            self._write(self.outputs.sweep, detect.thresholds(outcome, counted, found.called()))
 
         def page() -> Page:
             from visioncli.evaluate.report import of_boxes
@@ -188,7 +188,7 @@ class _Job:
             rows += answers.box_rows(result, picture.id, matching)
         if other_size:
             self._note(f"{plural(other_size, 'picture')}: not of the size that the data set says, upright")
-        return BoxAnswers(rows, model.name, matching)
+        return BoxAnswers(rows, model.name, matching, model.names)
 
     def _pixels(self, data: MaskSet) -> None:
         from visioncli.evaluate import pixels

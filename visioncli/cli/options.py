@@ -194,6 +194,44 @@ class DetectAnswers:
 
 
 @dataclass(frozen=True)
+class Thresholds:
+    """A lowest score for each class."""
+
+    conf_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--conf-file",
+            metavar="FILE",
+            help="Lowest scores by class, as vision eval --sweep writes them; --conf is for the others.",
+            rich_help_panel=ANSWER,
+        ),
+    ] = None
+
+    def by_label(self) -> dict[str, float] | None:
+        """The file's scores by label. UsageError for what is no such file."""
+        if self.conf_file is None:
+            return None
+        import json
+
+        try:
+            tree = json.loads(self.conf_file.read_text("utf-8"))
+        except OSError as error:
+            raise UsageError(f"--conf-file {self.conf_file}: cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise UsageError(f"--conf-file {self.conf_file}: not JSON: {error}") from error
+        scores = tree.get("conf") if isinstance(tree, dict) else None
+        if not isinstance(scores, dict) or not all(_is_share(score) for score in scores.values()):
+            raise UsageError(
+                f"--conf-file {self.conf_file}: no thresholds", hint='{"conf": {"person": 0.4}} is wanted'
+            )
+        return {str(label): float(score) for label, score in scores.items()}
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+@dataclass(frozen=True)
 class ClassifyAnswers:
     """How many labels."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from visioncli.evaluate import boxes
@@ -80,11 +81,18 @@ def published(task: str, data: BoxSet, weights: Weights | None) -> dict[str, flo
     return {ours: weights.metrics[theirs] / 100 for theirs, ours in keys.items() if theirs in weights.metrics}
 
 
-def thresholds(outcome: Outcome, counted: BoxFigures) -> dict[str, Any]:
-    """The file of `--sweep`: the threshold with the best F1 (IoU 0.5) of each class that has objects."""
+def thresholds(outcome: Outcome, counted: BoxFigures, called: Mapping[int, str]) -> dict[str, Any]:
+    """The file of `--sweep`: the threshold with the best F1 (IoU 0.5) of each class that was found.
+
+    `called` has the model's words for categories.
+    """
     return {
         "type": "thresholds",
         "model": outcome.model,
         "data": outcome.data["name"],
-        "conf": {c.name: round(c.threshold, 4) for c in counted.classes if c.threshold is not None},
+        "conf": {
+            called.get(c.category, c.name): round(c.threshold, 4)
+            for c in counted.classes
+            if c.threshold is not None
+        },
     }

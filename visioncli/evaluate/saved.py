@@ -95,8 +95,14 @@ class BoxAnswers:
     rows: list[Row]
     model: str | None = None
     matching: Matching | None = None
+    names: Sequence[str] = ()
     unanswered: tuple[str, ...] = ()
     strangers: int = 0
+
+    def called(self) -> dict[int, str]:
+        """The model's labels by the data set's numbers."""
+        pairs = () if self.matching is None else self.matching.to_data.items()
+        return {number: self.names[c] for c, number in pairs if number is not None}
 
     def of(self, kind: str) -> list[Row]:
         """The rows for `box` or `mask`.
@@ -151,7 +157,7 @@ def _boxes_of_record(path: Path, data: BoxSet) -> BoxAnswers:
         seen.add(place)
         rows += _record_rows(line, data.pictures[place].id, matching, path)
     unanswered = tuple(str(p.path) for i, p in enumerate(data.pictures) if i not in seen)
-    return BoxAnswers(rows, record.model, matching, unanswered, strangers)
+    return BoxAnswers(rows, record.model, matching, record.names, unanswered, strangers)
 
 
 def _record_rows(line: Line, image: int, matching: Matching, path: Path) -> Iterator[Row]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from visioncli.results import Image, Prediction
+from visioncli.results import Detections, Image, Prediction
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +31,7 @@ class Options:
     """What the caller wants of the answers; the same meaning for every model that has use for it.
 
     `iou` None means the owning library's default for that model; `classes` None means all of them.
+    `thresholds` has a lowest score for each class; `conf` is the least of them then, and `kept` applies them.
     """
 
     conf: float = 0.25
@@ -39,6 +40,13 @@ class Options:
     classes: frozenset[int] | None = None
     agnostic_nms: bool = False
     top_k: int = 5
+    thresholds: tuple[float, ...] | None = None
+
+    def kept(self, prediction: Prediction) -> Prediction:
+        """A prediction without the objects that are below their class's threshold."""
+        if self.thresholds is None or not isinstance(prediction, Detections):
+            return prediction
+        return prediction[prediction.scores >= np.array(self.thresholds, np.float32)[prediction.classes]]
 
 
 @dataclass(frozen=True, slots=True)
