@@ -75,12 +75,12 @@ def run(
                 json=outputs.json,
                 jsonl=outputs.jsonl,
                 csv=outputs.csv,
+                events=events,
                 force=outputs.force,
                 polygons=shapes.polygons,
             ),
             progress,
             *_mot(mot, outputs.force),
-            *_events(events, outputs),
         ]
         for sink in sinks:
             stack.callback(sink.close)
@@ -271,17 +271,6 @@ def _without_our_own(found: Iterator[Input | Failure], folders: list[Path]) -> I
         yield item
 
 
-def _events(name: str | None, outputs: Outputs) -> list[Sink]:
-    """The sink for `--events`; it may not share a place with another output."""
-    if name is None:
-        return []
-    if name in (outputs.jsonl, outputs.csv) or (name == "-" and outputs.json):
-        raise UsageError(f"two outputs cannot share {'stdout' if name == '-' else name}")
-    from visioncli.output.events import EventsFile
-
-    return [EventsFile(name, force=outputs.force)]
-
-
 def _media(
     outputs: Outputs, crops: Path | None, shapes: SegmentOutputs, terminal: Terminal, trail: float
 ) -> MediaSink | None:
@@ -398,7 +387,7 @@ def _about(
         task=task,
         model=model.name,
         weights=resolved.variant.name if resolved.variant else resolved.path.name,
-        sha256=resolved.sha256,
+        sha256=resolved.sha256 or None,
         names=model.names,
         options=options,
     )

@@ -65,10 +65,11 @@ def open_sinks(
     json: bool = False,
     jsonl: str | None = None,
     csv: str | None = None,
+    events: str | None = None,
     force: bool = False,
     polygons: bool = False,
 ) -> list[Sink]:
-    """The sinks for `--json`, `--jsonl [FILE]` and `--csv FILE`, where `-` is stdout.
+    """The sinks for `--json`, `--jsonl [FILE]`, `--csv FILE` and `--events FILE`, where `-` is stdout.
 
     `polygons` adds the outlines of masks to the first two.
 
@@ -77,7 +78,7 @@ def open_sinks(
     Raises: UsageError for two outputs on one place or an existing file without `force`; OutputError for a
     file that cannot be written. Nothing is made before the first result.
     """
-    places = [name for name in (jsonl, csv) if name is not None] + (["-"] if json else [])
+    places = [name for name in (jsonl, csv, events) if name is not None] + (["-"] if json else [])
     for place in places:
         if places.count(place) > 1:
             where = "stdout" if place == "-" else place
@@ -91,6 +92,10 @@ def open_sinks(
         from visioncli.output.csv_file import CsvFile
 
         sinks.append(CsvFile(csv, force=force))
+    if events is not None:
+        from visioncli.output.events import EventsFile
+
+        sinks.append(EventsFile(events, force=force))
     if json:
         from visioncli.output.json_array import JsonArray
 
