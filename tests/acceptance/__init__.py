@@ -25,6 +25,8 @@ ISSUES = (
     "tests.acceptance.spine.quality",
     "tests.acceptance.spine.media",
     "tests.acceptance.spine.suites",
+    "tests.acceptance.mini.figures",
+    "tests.acceptance.mini.box",
     "tests.acceptance.segment.outputs",
 )
 Made = TypeVar("Made")

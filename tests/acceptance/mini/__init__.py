@@ -1,0 +1,1 @@
+"""Issue 12: `mini`, the model that comes in the box."""
