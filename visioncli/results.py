@@ -5,7 +5,7 @@ Boxes are `(x1, y1, x2, y2)` in pixels of the upright picture, x to the right an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -64,16 +64,17 @@ class Masks:
         whole[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
         return whole
 
-    def trimmed(self) -> Masks:
-        """The same masks, each crop cut down to its object: no empty row or column at its edges."""
+    @classmethod
+    def of(cls, size: tuple[int, int], placed: Iterable[tuple[int, int, Mask]]) -> Masks:
+        """Masks of (top, left, crop), each cut down to its object: no empty row or column at its edges."""
         corners, crops = [], []
-        for (top, left), crop in zip(self.corners.tolist(), self.crops, strict=True):
+        for top, left, crop in placed:
             rows, columns = np.flatnonzero(crop.any(axis=1)), np.flatnonzero(crop.any(axis=0))
             if not len(rows):
                 rows = columns = np.array([0, -1])
             corners.append((top + int(rows[0]), left + int(columns[0])))
             crops.append(crop[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy())
-        return Masks(self.size, np.array(corners, np.int64).reshape(-1, 2), tuple(crops))
+        return cls(size, np.array(corners, np.int64).reshape(-1, 2), tuple(crops))
 
     @property
     def areas(self) -> Ints:

@@ -45,14 +45,12 @@ def decode(rle: Mapping[str, Any]) -> Mask:
 
 def masks_of(rles: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> Masks:
     """The masks of one picture of `size` (height, width), each cropped to its object. Errors as `decode`."""
-    crops = []
     for rle in rles:
         if tuple(rle["size"]) != size:
             raise InputError(
                 f"a mask of {rle['size']} px in a picture of {list(size)} px (height, width)", kind="decode"
             )
-        crops.append(decode(rle))
-    return Masks(size, np.zeros((len(crops), 2), np.int64), tuple(crops)).trimmed()
+    return Masks.of(size, ((0, 0, decode(rle)) for rle in rles))
 
 
 def crop_runs(crop: Mask, corner: Sequence[int], size: tuple[int, int]) -> Ints:

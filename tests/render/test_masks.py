@@ -26,7 +26,7 @@ def disc(height: int, width: int, y: float, x: float, radius: float) -> Mask:
 def segmented(masks: list[Mask], classes: list[int] | None = None, ids: list[int] | None = None) -> Result:
     """A result with these masks, best first."""
     height, width = masks[0].shape
-    found = Masks((height, width), np.zeros((len(masks), 2), np.int64), tuple(masks)).trimmed()
+    found = Masks.of((height, width), ((0, 0, mask) for mask in masks))
     sizes = np.array([crop.shape for crop in found.crops])
     boxes = np.hstack([found.corners[:, ::-1], found.corners[:, ::-1] + sizes[:, ::-1]]).astype(np.float32)
     scores = np.linspace(0.9, 0.4, len(masks), dtype=np.float32)

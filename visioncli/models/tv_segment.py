@@ -13,7 +13,7 @@ from visioncli.models.geometry import scale_boxes
 from visioncli.models.tv_candidates import Candidates
 from visioncli.models.tv_detect import TorchvisionDetector
 from visioncli.models.upsample import above, identity, stretch
-from visioncli.results import Detections, Floats, Image, Masks, Prediction
+from visioncli.results import Detections, Floats, Image, Mask, Masks, Prediction
 
 if TYPE_CHECKING:
     import torch
@@ -86,11 +86,15 @@ def paste(masks: Floats, boxes: Floats, size: tuple[int, int]) -> Masks:
     lengths = np.maximum(ends - starts + 1, 1)
     first = np.clip(starts, 0, size)
     last = np.clip(ends + 1, first, size)
-    crops = []
-    for mask, start, length, a, b in zip(masks, starts, lengths, first, last, strict=True):
+
+    def crop(i: int) -> tuple[int, int, Mask]:
         rows, columns = (
-            stretch(identity(side + 2), int(length[axis]))[a[axis] - start[axis] : b[axis] - start[axis]]
+            stretch(identity(side + 2), int(lengths[i, axis]))[
+                first[i, axis] - starts[i, axis] : last[i, axis] - starts[i, axis]
+            ]
             for axis in (0, 1)
         )
-        crops.append(above(np.pad(mask, 1), rows, columns, THRESHOLD))
-    return Masks(size, first, tuple(crops)).trimmed()
+        top, left = first[i].tolist()
+        return top, left, above(np.pad(masks[i], 1), rows, columns, THRESHOLD)
+
+    return Masks.of(size, map(crop, range(len(masks))))

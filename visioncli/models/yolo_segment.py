@@ -55,8 +55,8 @@ def mix(protos: Floats, coefficients: Floats, boxes: Floats, fit: Letterbox) -> 
     rows, columns = to_picture(fit, (height, width), factor)
     starts = np.ceil(boxes[:, :2]).astype(np.int64)
     ends = np.maximum(np.ceil(boxes[:, 2:]).astype(np.int64), starts)
-    crops = tuple(
-        above(plane, rows[top:bottom], columns[left:right], 0)
+    placed = (
+        (top, left, above(plane, rows[top:bottom], columns[left:right], 0))
         for plane, (left, top), (right, bottom) in zip(logits, starts.tolist(), ends.tolist(), strict=True)
     )
-    return Masks((fit.height, fit.width), starts[:, ::-1], crops).trimmed()
+    return Masks.of((fit.height, fit.width), placed)
