@@ -68,6 +68,7 @@ def test_frames_and_times(clip: Path) -> None:
 
 
 @rtsp
+@pytest.mark.slow
 def test_a_dropped_connection(clip: Path) -> None:
     """The server is killed in the middle, and comes back after a while on the same port."""
     said: list[str] = []
