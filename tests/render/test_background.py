@@ -11,7 +11,7 @@ from PIL import Image as PillowImage
 
 from tests.render.test_masks import disc, segmented
 from visioncli.errors import UsageError
-from visioncli.render.background import Background, cutout, kept_mask
+from visioncli.render.background import Background, MovingBackground, cutout, kept_mask
 from visioncli.render.matte import foreground, matte, reach
 from visioncli.results import Detections, Image, Regions, Result
 
@@ -148,6 +148,22 @@ def test_a_cutout_is_trimmed() -> None:
     assert (out[:8, :8, 3] == 0).all()
     at_the_border = cutout(scene(), np.ones((5, 7), np.bool_), (0, 0))
     assert at_the_border[0, 0, 3] == 255
+
+
+def test_in_a_video_an_object_that_is_missed_once_stays_and_one_that_moves_leaves_no_trail() -> None:
+    video = MovingBackground(Background.parse("white"))
+    none = Result("x", 320, 240, Detections.empty(), ["cat"])
+    inner = disc(240, 320, 120, 160, 50)
+    video.behind(scene(), found())
+    missed = video.behind(scene(), none)[inner].astype(int)
+    assert np.abs(missed - scene()[inner]).mean() < 0.4 * np.abs(255 - scene()[inner].astype(int)).mean()
+    for _ in range(20):
+        gone = video.behind(scene(), none)
+    assert (gone[inner] > 250).all()
+    moved = np.roll(scene(), 100, axis=1)
+    video.behind(scene(), found())
+    trail = video.behind(moved, segmented([disc(240, 320, 120, 260, 60)]))[disc(240, 320, 120, 140, 45)]
+    assert (trail > 250).all()
 
 
 def test_specks_are_left_behind() -> None:

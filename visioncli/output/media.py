@@ -22,7 +22,7 @@ from visioncli.results import Detections, Image, Result
 if TYPE_CHECKING:
     from visioncli.media.reader import VideoInfo
     from visioncli.media.video_out import VideoWriter
-    from visioncli.render.background import Background
+    from visioncli.render.background import Background, MovingBackground
     from visioncli.track.counting import Sign
 
 Warn = Callable[[str], None]
@@ -179,6 +179,11 @@ class VideoSink:
         self.target = target
         self._writer = writer
         self._trails = Trails(sink._trail) if sink._trail else None
+        self._behind: MovingBackground | None = None
+        if sink._background is not None:
+            from visioncli.render.background import MovingBackground
+
+            self._behind = MovingBackground(sink._background)
 
     def write(self, frame: Frame, result: Result, signs: Sequence[Sign] = ()) -> None:
         """Draw and append the next frame, with the counts of lines and zones, and save what goes beside."""
@@ -189,14 +194,16 @@ class VideoSink:
             self._writer.write(self._drawn(frame.image, result, signs), time)
 
     def _drawn(self, image: Image, result: Result, signs: Sequence[Sign]) -> Image:
-        """The frame with lines, zones and trails below its objects, and counts above them."""
+        """The frame with its background changed, or lines, zones, trails below its objects, counts above."""
         style = self._sink._style
+        if self._behind is not None:
+            return self._behind.behind(image, result)
         if signs or self._trails is not None:
             image = image.copy(order="C")
             draw_shapes(image, signs, style)
         if self._trails is not None and isinstance(result.prediction, Detections):
             self._trails.draw(image, result, style)
-        annotated = self._sink._drawn(image, result)
+        annotated = draw(image, result, style)
         draw_counts(annotated, signs, style)
         return annotated
 

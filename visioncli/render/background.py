@@ -18,6 +18,8 @@ from visioncli.results import Image, Mask, Regions, Result
 
 _BLUR = 0.018  # of the picture's extent: the standard deviation of the blur
 _TILE = 256  # px, side of the tiles in which edges are worked on
+_INERTIA = 0.7  # how much of a pixel's share comes from the frame before, where the picture stands still
+_SAME = 8.0  # of 255: a larger change of a pixel's colour is movement
 _SPECK = 0.02  # of the largest piece's area
 _FAINT = 12  # of 255: what is not more opaque than that is trimmed off a cut-out
 _SMALL = 4.0  # px, the blur's standard deviation after shrinking: fewer pixels, the same look
@@ -56,13 +58,12 @@ class Background:
 
         All objects of `result` stay, or all classes of its map but the background.
         """
-        kept = kept_mask(result)
-        height, width = kept.shape
+        return self.changed(image, kept_alpha(image, result))
+
+    def changed(self, image: Image, alpha: Alpha) -> Image:
+        """As `behind`, with the share (H, W) 0..1 of each pixel that stays."""
+        height, width = alpha.shape
         radius = reach(width, height)
-        alpha = np.zeros((height, width), np.float32)
-        if kept.any():
-            part = _around(kept, 4 * radius)
-            alpha[part] = matte(image[part], kept[part], radius)
         if self.kind == "remove":
             return _transparent(image, alpha, radius)
         ground = _blurred(image, alpha) if self.kind == "blur" else self._fill(width, height)
@@ -79,6 +80,39 @@ class Background:
         scaled = cv2.resize(self.fill, size, interpolation=how)
         top, left = (size[1] - height) // 2, (size[0] - width) // 2
         return np.asarray(scaled[top : top + height, left : left + width], np.uint8)
+
+
+class MovingBackground:
+    """A background behind a video's frames, one after the other: what stays does not flicker.
+
+    An object that is missed in a frame, or an edge that jumps, keeps a part of what it had before, the more
+    the less its pixels have changed. So what moves leaves no trail.
+    """
+
+    def __init__(self, background: Background) -> None:
+        self._background = background
+        self._before: tuple[Image, Alpha] | None = None
+
+    def behind(self, image: Image, result: Result) -> Image:
+        """The next frame with its background changed."""
+        alpha = kept_alpha(image, result)
+        if self._before is not None and self._before[0].shape == image.shape:
+            before, kept = self._before
+            change = cv2.blur(cv2.absdiff(image, before).max(axis=2), (5, 5)).astype(np.float32)
+            alpha += _INERTIA * np.exp(-((change / _SAME) ** 2)) * (kept - alpha)
+        self._before = image, alpha
+        return self._background.changed(image, alpha)
+
+
+def kept_alpha(image: Image, result: Result) -> Alpha:
+    """How much of each pixel stays, (H, W) 0..1: `kept_mask` with soft edges."""
+    kept = kept_mask(result)
+    radius = reach(result.width, result.height)
+    alpha = np.zeros(kept.shape, np.float32)
+    if kept.any():
+        part = _around(kept, 4 * radius)
+        alpha[part] = matte(image[part], kept[part], radius)
+    return alpha
 
 
 def kept_mask(result: Result) -> Mask:
@@ -114,6 +148,8 @@ def cutout(image: Image, mask: Mask, corner: tuple[int, int]) -> Image:
 
 def _without_specks(mask: Mask) -> Mask:
     """`mask` without pieces much smaller than its largest: networks see them where the object is not."""
+    if not mask.any():  # OpenCV crashes on a mask of no pixels at all
+        return mask
     count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     if count <= 2:
         return mask
