@@ -27,6 +27,7 @@ ISSUES = (
     "tests.acceptance.spine.suites",
     "tests.acceptance.mini.figures",
     "tests.acceptance.mini.box",
+    "tests.acceptance.segment.models",
     "tests.acceptance.segment.outputs",
 )
 Made = TypeVar("Made")
