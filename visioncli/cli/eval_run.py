@@ -155,7 +155,7 @@ class _Job:
             self.task, data, found, weights=self._weights(), options=self._options(), notes=self.notes
         )
         if self.outputs.save is not None:
-            self._write(self.outputs.save, found.rows)
+            self._write(self.outputs.save, found.of(counted.kind))
         if self.outputs.sweep is not None:
             self._write(self.outputs.sweep, detect.thresholds(outcome, counted, found.called()))
 

@@ -25,7 +25,9 @@ def outcome(
     notes: list[str],
 ) -> tuple[Outcome, BoxFigures]:
     """Figures of boxes for `detect`, of masks then of boxes for `segment`; the second is the main kind's."""
-    kinds = ("box",) if task == "detect" else ("mask", "box")
+    kinds = ["box"] if task == "detect" else ["mask"]
+    if task == "segment" and answers.of("box"):
+        kinds.append("box")
     counted = [boxes.figures(data, answers.of(kind), kind) for kind in kinds]
     main = counted[0]
     figures: dict[str, Any] = {}

@@ -71,9 +71,9 @@ def reliability(bins: Sequence[tuple[int, float, float]]) -> str:
 
 
 def heat_map(
-    rows: Sequence[str], columns: Sequence[str], counts: NDArray[np.int64], right: set[tuple[int, int]]
+    rows: Sequence[str], columns: Sequence[str], counts: NDArray[np.int64], *, shares: bool = False
 ) -> str:
-    """A table of counts, coloured by their share of the row; cells not in `right` are mistakes."""
+    """A table of counts, or with `shares` per cent of the row, coloured by those; the diagonal is right."""
     width, height = _MARGIN + _CELL * len(columns) + 40, _HEAD + _CELL * len(rows) + 6
     parts = []
     for j, name in enumerate(columns):
@@ -85,24 +85,25 @@ def heat_map(
         parts.append(f'<text class="name" {at}>{escape(_cut(name))}</text>')
         total = max(int(counts[i].sum()), 1)
         for j, other in enumerate(columns):
-            kind = "cell" if (i, j) in right else "cell wrong"
-            parts.append(_counted(i, j, int(counts[i, j]), total, kind, (name, other)))
+            parts.append(_counted(i, j, int(counts[i, j]), total, (name, other), shares))
     return _svg(width, height, "".join(parts), "confusion matrix", shrink=True)
 
 
-def _counted(i: int, j: int, n: int, total: int, kind: str, names: tuple[str, str]) -> str:
+def _counted(i: int, j: int, n: int, total: int, names: tuple[str, str], shares: bool) -> str:
     """One cell; a small dash where nothing is."""
     x, y = _MARGIN + _CELL * j, _HEAD + _CELL * i
     if not n:
         return f'<path class="axis" d="M{x + 12} {y + 13}h3"/>'
     share = n / total
+    kind = "cell" if i == j and names[0] == names[1] else "cell wrong"
+    number = _per_cent(share) if shares else _count(n)
     return (
         f'<g data-labels="{escape(chr(10).join(names), quote=True)}">'
         f'<rect class="{kind}" x="{x + 1}" y="{y + 1}" width="{_CELL - 2}" height="{_CELL - 2}" rx="3" '
         f'fill-opacity="{0.14 + 0.86 * share**0.6:.2f}">'
         f"<title>{escape(names[0])} → {escape(names[1])}: {n:,}</title></rect>"
         f'<text class="count{" on" if share > 0.4 else ""}" x="{x + _CELL / 2}" y="{y + 17}">'
-        f"{_count(n)}</text></g>"
+        f"{number}</text></g>"
     )
 
 
@@ -120,6 +121,10 @@ def bars(named: Sequence[tuple[str, float]]) -> str:
             f'<text x="{left + length + 6:.1f}" y="{y + 14}">{value:.3f}</text></g>'
         )
     return _svg(width, row * len(named) + 4, "".join(parts), "bars")
+
+
+def _per_cent(share: float) -> str:
+    return "&lt;1" if share < 0.005 else f"{100 * share:.0f}"
 
 
 def _count(n: int) -> str:

@@ -15,7 +15,7 @@ from visioncli.evaluate.outcome import Outcome
 from visioncli.evaluate.report import charts, pictures
 from visioncli.evaluate.report.page import Card, Chart, Gallery, Page
 
-MOST, MOST_OF_CLASS = 60, 8  # cards in a gallery
+MOST, MOST_OF_CLASS = 90, 12  # cards in a gallery
 _MATRIX = 30  # classes in the confusion matrix
 _LEGEND = "Orange: what was said. Dashed green: what is there."
 
@@ -65,12 +65,11 @@ def _matrix(data: BoxSet, wrong: mistakes.Mistakes) -> Chart:
     names = [data.names[wrong.categories[k]] for k in chosen]
     take = [*chosen, len(matrix) - 1]
     counts = matrix[np.ix_(take, take)]
-    right = {(i, i) for i in range(len(chosen))}
     most = "" if len(chosen) >= (matrix[:-1, :-1].sum(1) > 0).sum() else " The most confused classes."
     return Chart(
         "Confusions",
         f"Rows: what is there. Columns: what was said. From a score of {mistakes.CONF} on, IoU 0.5.{most}",
-        charts.heat_map([*names, "nothing"], [*names, "not found"], counts, right),
+        charts.heat_map([*names, "nothing"], [*names, "not found"], counts),
         wide=True,
     )
 

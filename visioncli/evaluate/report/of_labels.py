@@ -58,9 +58,8 @@ def _matrix(counted: LabelFigures, shown: Sequence[str]) -> Chart | None:
             names,
             [*names, "another"],
             np.column_stack([counts, others]),
-            {(i, i) for i in range(len(chosen))},
         ),
-        wide=True,
+        wide=len(chosen) > 12,
     )
 
 

@@ -29,8 +29,8 @@ def page(outcome: Outcome, data: MaskSet, counted: PixelFigures, tally: Tally) -
         Chart("IoU by class", "Best first.", charts.bars(bars), wide=True),
         Chart(
             "Confusions",
-            "Rows: what a pixel is. Columns: what was said. Coloured by the share of the row.",
-            charts.heat_map(names, [*names, "another"], counts, {(i, i) for i in range(len(chosen))}),
+            "Rows: what a pixel is. Columns: what was said. In per cent of the row.",
+            charts.heat_map(names, [*names, "another"], counts, shares=True),
             wide=True,
         ),
     ]

@@ -109,7 +109,7 @@ def _figures(outcome: Outcome) -> str:
         published = outcome.published.get(key)
         beside = f'<span class="beside">published {_short(published)}</span>' if published is not None else ""
         bar = ""
-        if isinstance(value, float) and 0 <= value <= 1:
+        if isinstance(value, float) and 0 <= value <= 1 and key != "ece":  # of that, less is better
             bar = f'<i class="bar"><b style="width:{100 * value:.1f}%"></b></i>'
         main = " main" if i == 0 else ""
         tiles.append(
