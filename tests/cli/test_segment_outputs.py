@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
@@ -39,6 +40,28 @@ def test_everything_at_once(command: Command, samples: Path, tmp_path: Path) -> 
     again = command("segment", folder, *MODEL, *options)
     assert again.returncode == 2
     assert b"exists already" in again.stderr
+
+
+def test_a_semantic_mask_file_is_what_the_record_counts(
+    command: Command, samples: Path, tmp_path: Path
+) -> None:
+    folder = png(tmp_path / "in", [samples / "bus.jpg"])
+    options = ["--kind", "semantic", "--model", "mini", "--masks", "m", "--out", "o", "--jsonl", "r"]
+    done = command("segment", folder, *options)
+    assert done.returncode == 0, done.stderr.decode()
+    (line,) = [line for line in schema.check(tmp_path / "r") if line["type"] == "result"]
+    with PillowImage.open(tmp_path / line["mask_file"]) as image:
+        assert image.mode == "P"
+        values = np.asarray(image)
+    assert len(line["results"]) >= 2
+    assert {r["class"]: r["area"] for r in line["results"]} == {
+        int(c): int((values == c).sum()) for c in np.unique(values) if c != 255
+    }
+    changed = (pixels(tmp_path / "o" / "bus.png") != pixels(folder / "bus.png")).any(axis=2)
+    tinted = cv2.erode((values > 0).astype(np.uint8), np.ones((9, 9))) > 0
+    plain = cv2.dilate((values > 0).astype(np.uint8), np.ones((9, 9))) == 0
+    assert changed[tinted].mean() > 0.99
+    assert changed[plain].mean() < 0.1  # the legend
 
 
 def outlined(polygons: list) -> float:
