@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pycocotools import mask as coco_mask  # type: ignore[import-untyped]
 
 from tests.evaluate.reference import coco_stats
 from visioncli.evaluate import boxes, coco_json, saved
-from visioncli.evaluate.boxes import COCO
+from visioncli.evaluate.boxes import COCO, ClassHits, Row
+from visioncli.evaluate.data import BoxSet, Picture
 
 KINDS = {"box": "bbox", "mask": "segm"}
 
@@ -70,3 +73,74 @@ def test_equal_to_pycocotools(data: Path, tmp_path: Path, kind: str, boxes_too: 
     got = [figures.coco[key] for key, _ in COCO]
     assert got == pytest.approx(expected, abs=1e-6)
     assert 0.2 < expected[0] < 0.95, "neither perfect nor nothing"
+
+
+def tiny(found: list[tuple[list[float], float, int]], crowd: bool = False) -> tuple[BoxSet, list[Row]]:
+    """One picture with two objects of class 1 (the second perhaps a crowd) and one of class 2."""
+    truth = [([0, 0, 10, 10], 1, 0), ([50, 50, 40, 40], 1, int(crowd)), ([20, 20, 10, 10], 2, 0)]
+    annotations = [
+        {"id": i, "image_id": 1, "category_id": c, "bbox": [float(v) for v in box], "area": box[2] * box[3],
+         "iscrowd": crowd}
+        for i, (box, c, crowd) in enumerate(truth, 1)
+    ]  # fmt: skip
+    data = BoxSet("tiny", "COCO", [Picture(1, Path("a.jpg"), 100, 100)], {1: "a", 2: "b"}, annotations)
+    rows = [{"image_id": 1, "category_id": c, "bbox": box, "score": score} for box, score, c in found]
+    return data, rows
+
+
+def test_hits_by_class() -> None:
+    data, rows = tiny([([0, 0, 10, 10], 0.9, 1), ([1, 0, 10, 10], 0.8, 1), ([55, 55, 40, 40], 0.7, 1)])
+    hits = boxes.matches(data, rows).of(1)
+    assert hits.scores.tolist() == [0.9, 0.8, 0.7]
+    assert hits.hit.tolist() == [True, False, True]
+    assert hits.objects == 2
+    # Precision 1 up to a recall of 1/2, then 2/3.
+    assert hits.ap_every_point() == pytest.approx(0.5 + 0.5 * 2 / 3)
+    assert hits.ap_11_points() == pytest.approx((6 + 5 * 2 / 3) / 11)
+    assert hits.best_f1() == (pytest.approx(0.35), pytest.approx(0.8))
+    assert hits.f1_at(np.array([0.0, 0.75, 0.95])).tolist() == pytest.approx([0.8, 0.5, 0.0])
+
+
+def test_a_crowd_is_neither_right_nor_wrong() -> None:
+    data, rows = tiny(
+        [([0, 0, 10, 10], 0.9, 1), ([55, 55, 10, 10], 0.8, 1), ([60, 60, 9, 9], 0.7, 1)], crowd=True
+    )
+    hits = boxes.matches(data, rows).of(1)
+    assert (hits.scores.tolist(), hits.hit.tolist(), hits.objects) == ([0.9], [True], 1)
+    assert boxes.figures(data, rows).classes[0].ap == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("kind", ["box", "mask"])
+def test_nothing_found(kind: str) -> None:
+    data, _ = tiny([])
+    if kind == "mask":
+        for one in data.annotations:
+            x, y, w, h = one["bbox"]
+            one["segmentation"] = [[x, y, x + w, y, x + w, y + h, x, y + h]]
+    figures = boxes.figures(data, [], kind)
+    assert figures.coco["map"] == 0
+    assert figures.coco["map_large"] is None, "there are no large objects"
+    assert [c.best_f1 for c in figures.classes] == [0.0, 0.0]
+    assert figures.classes[0].threshold is None
+
+
+def test_equal_scores_stay_together() -> None:
+    data, rows = tiny([([0, 0, 10, 10], 0.5, 1), ([70, 0, 10, 10], 0.5, 1), ([50, 50, 40, 40], 0.5, 1)])
+    threshold, f1 = boxes.matches(data, rows).of(1).best_f1()
+    assert (threshold, f1) == (pytest.approx(0.25), pytest.approx(0.8)), "not the F1 of a part of them"
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 1), st.booleans()), max_size=40), st.integers(1, 60))
+@settings(max_examples=60, deadline=None)
+def test_the_sweep_finds_the_best(found: list[tuple[float, bool]], objects: int) -> None:
+    found.sort(key=lambda pair: -pair[0])
+    hits = ClassHits(
+        np.array([s for s, _ in found]),
+        np.array([h for _, h in found], np.bool_),
+        max(objects, sum(h for _, h in found)),
+    )
+    threshold, f1 = hits.best_f1()
+    everywhere = hits.f1_at(np.unique([s for s, _ in found])) if found else np.zeros(1)
+    assert f1 == pytest.approx(everywhere.max())
+    if threshold is not None:
+        assert hits.f1_at(np.array([threshold]))[0] == pytest.approx(f1)
