@@ -1,4 +1,4 @@
-"""Ultralytics' own `model.track` beside ours: the same frames, thresholds and precision; how alike the tracks are."""
+"""Ultralytics' own `model.track` beside ours, on the same frames: how alike the tracks are."""
 
 from __future__ import annotations
 
@@ -84,3 +84,51 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
         return 0.0
     shared = float(width * height)
     return shared / float((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
+
+
+def library_motion(pictures: list[Image]) -> list[np.ndarray]:
+    """The library's own estimates of the camera's motion, (2, 3) from each frame's predecessor."""
+    from ultralytics.trackers.utils.gmc import GMC
+
+    estimate = GMC()
+    return [np.array(estimate.apply(np.ascontiguousarray(p[..., ::-1]))) for p in pictures]
+
+
+def with_motion(record: Path, tracker: str, warps: list[np.ndarray]) -> Tracks:
+    """Our tracker on saved detections, with the camera's motion given."""
+    from visioncli.track.config import configure
+    from visioncli.track.library import LibraryTracker
+    from visioncli.track.saved import open_saved
+
+    video = open_saved(record).video("the only one")
+    ours = LibraryTracker(configure(tracker), frames_lost=30)
+    found: Tracks = []
+    for number, warp in enumerate(warps):
+        tracks = ours.update(video.at(number), warp)
+        assert tracks.ids is not None
+        found.append((tracks.ids, tracks.boxes))
+    return found
+
+
+def mota(tracks: Tracks, truth: Tracks, overlap: float = 0.5) -> float:
+    """MOTA: 1 - (misses + false boxes + switches) / true boxes (https://doi.org/10.1155/2008/246309).
+
+    A pair of the frame before stays while it overlaps; the rest are matched for the most overlap.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    errors, last, held = 0, {}, {}
+    for (ids, boxes), (people, places) in zip(tracks, truth, strict=True):
+        overlaps = np.array([[iou(a, b) for b in boxes] for a in places]).reshape(len(people), len(ids))
+        worth = np.where(overlaps >= overlap, overlaps, 0)
+        for i, person in enumerate(people.tolist()):
+            for j, track in enumerate(ids.tolist()):
+                if held.get(person) == track and overlaps[i, j] >= overlap:
+                    worth[i, j] += 1000
+        rows, columns = linear_sum_assignment(-worth)
+        pairs = [(i, j) for i, j in zip(rows, columns, strict=True) if worth[i, j] > 0]
+        errors += len(people) + len(ids) - 2 * len(pairs)
+        held = {int(people[i]): int(ids[j]) for i, j in pairs}
+        errors += sum(last.get(person, track) != track for person, track in held.items())
+        last |= held
+    return 1 - errors / sum(len(people) for people, _ in truth)

@@ -50,6 +50,8 @@ def open_saved(path: Path) -> Saved:
         raise UsageError(f"--detections {path}: no such file") from error
     except OSError as error:
         raise UsageError(f"--detections {path}: cannot be read ({error.strerror})") from error
+    if not head:
+        raise UsageError(f"--detections {path}: empty")
     try:
         return SavedRecord(path) if head == b"{" else SavedMot(path)
     except InputError as error:
