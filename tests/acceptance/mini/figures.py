@@ -48,9 +48,17 @@ def average_precisions(world: World, model: str) -> Mapping[str, float]:
     return {name: float(curve.mean()) for name, curve in found if (curve > -1).any()}
 
 
+def ours_by_class(world: World) -> Mapping[str, float]:
+    return average_precisions(world, "mini")
+
+
+def yolo_by_class(world: World) -> Mapping[str, float]:
+    return average_precisions(world, "yolo26n")
+
+
 @check("12.2", "AP50 of person, mean AP50 over the classes that mini answers")
 def boxes(world: World) -> str:
-    ours, yolo = (average_precisions(world, name) for name in ("mini", "yolo26n"))
+    ours, yolo = (world.once(precisions) for precisions in (ours_by_class, yolo_by_class))
     mean, peer = np.mean(list(ours.values())), np.mean([yolo[name] for name in ours])
     figure = (
         f"person {ours['person']:.3f} (at least {PERSON}, aim {AIMS['person']}; "
@@ -86,31 +94,35 @@ def share_right(world: World, model: str) -> float:
     return float(np.mean([answers[path] == number for path, number in truth.items()]))
 
 
+def class_ious(world: World) -> Mapping[str, float]:
+    """IoU of each class that data/voc has; a class that the model does not answer counts 0."""
+    folder = world.folder("regions mini")
+    images, masks = world.data / "voc" / "images", world.data / "voc" / "masks"
+    options = ["--masks", folder / "masks", "--jsonl", folder / "record.jsonl", "--no-media", "--offline"]
+    world.vision("segment", images, "--model", "mini", *options)
+    names = (world.data / "voc" / "classes.txt").read_text("utf-8").split()
+    number = np.zeros(256, np.int64)  # in `names`, of our class as the masks have it
+    for ours, name in enumerate(record(folder / "record.jsonl")[0]["model"]["names"]):
+        number[ours] = names.index(name.strip("_"))
+    pixels = np.zeros((len(names), len(names)), np.int64)  # truth by answer
+    for path in sorted(images.iterdir()):
+        answer = number[read(folder / "masks" / f"{path.stem}.png")]
+        truth = read(masks / f"{path.stem}.png").astype(np.int64)
+        known = truth != 255
+        np.add.at(pixels, (truth[known], answer[known]), 1)
+    both, either = np.diag(pixels), pixels.sum(0) + pixels.sum(1) - np.diag(pixels)
+    return {n: float(both[i] / either[i]) for i, n in enumerate(names) if pixels[i].any()}
+
+
+def read(path: Path) -> np.ndarray:
+    """The numbers in an indexed picture."""
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
 @check("12.2", "mIoU of mini on 32 pictures")
 def regions(world: World) -> str:
-    folder = world.folder("regions mini")
-    images, out = world.data / "voc" / "images", folder / "record.jsonl"
-    world.vision(
-        "segment", images, "--model", "mini", "--masks", folder / "masks", "--no-media", "--jsonl", out,
-        "--offline",
-    )  # fmt: skip
-    truths = (world.data / "voc" / "classes.txt").read_text("utf-8").split()
-    names = record(out)[0]["model"]["names"]
-    number = np.zeros(256, np.int64)  # of our class, as the masks have it
-    for ours, name in enumerate(names):
-        number[ours] = truths.index(name.strip("_"))
-    matrix = np.zeros((len(truths), len(truths)), np.int64)
-    for path in sorted(images.iterdir()):
-        with (
-            Image.open(folder / "masks" / f"{path.stem}.png") as ours,
-            Image.open(world.data / "voc" / "masks" / f"{path.stem}.png") as theirs,
-        ):
-            answer, truth = number[np.asarray(ours)], np.asarray(theirs).astype(np.int64)
-        known = truth != 255
-        np.add.at(matrix, (truth[known], answer[known]), 1)
-    inter = np.diag(matrix)
-    there = matrix.sum(1) > 0
-    iou = inter[there] / (matrix.sum(0) + matrix.sum(1) - inter)[there]
-    figure = f"{iou.mean():.3f} over {len(iou)} classes (at least {MIOU}, aim {AIMS['mIoU']}); "
-    named = zip(np.array(truths)[there], iou, strict=True)
-    return bar(iou.mean() >= MIOU, figure + ", ".join(f"{n} {v:.2f}" for n, v in named))
+    ious = world.once(class_ious)
+    mean = np.mean(list(ious.values()))
+    figure = f"{mean:.3f} over {len(ious)} classes (at least {MIOU}, aim {AIMS['mIoU']}); "
+    return bar(mean >= MIOU, figure + ", ".join(f"{name} {value:.2f}" for name, value in ious.items()))
