@@ -81,3 +81,18 @@ def test_without_any_network(watched: Watch) -> None:
     alone = watched(*arguments, prefix=own_network())
     assert alone.code == 0, alone.stderr
     assert alone.stdout == watched(*arguments).stdout
+
+
+@pytest.mark.slow
+def test_compiled_networks_keep_to_themselves(watched: Watch) -> None:
+    """Compiling and running what was compiled, with no network to be had: nothing is tried, nothing written.
+
+    OpenVINO comes with a package that posts events and keeps a file in the user's home.
+    """
+    prefix = own_network()
+    arguments = ("detect", SAMPLES / "dog.jpg", "--no-media", "--runtime", "openvino")
+    for run in (watched(*arguments, prefix=prefix), watched(*arguments, prefix=prefix)):
+        assert run.code == 0, run.stderr
+        assert unexpected(run.events) == []
+        assert [f for f in run.home if not f.startswith(".cache/vision/")] == []
+    assert b"compiled" not in run.stderr, "the second run finds it"
