@@ -88,6 +88,8 @@ class _Calibrate:
         self.count = 0
 
     def __call__(self, norm: nn.Module, inputs: tuple[Tensor]) -> None:
+        if not len(inputs[0]):
+            return
         values = inputs[0].transpose(0, 1).flatten(1)
         self.count += 1
         mean = values.mean(1)
@@ -134,8 +136,15 @@ def torchvision_answer(model: nn.Module, factory: str, pictures: Sequence[np.nda
     """torchvision's detector `factory` made to answer on `pictures` (H, W, 3) uint8."""
     tensors = [to_tensor(p) for p in pictures]
     stages = next(stages for name, stages in TORCHVISION_STAGES.items() if factory.startswith(name))
-    # One after the other: the library pads a list to a common size.
-    return make_answer(model, lambda: [model([t]) for t in tensors], stages)
+
+    def run() -> None:  # one after the other: the library pads a list to a common size
+        for tensor in tensors:
+            model([tensor])
+
+    if factory.startswith("maskrcnn"):  # the mask head sees nothing before there are boxes
+        make_answer(model, run, stages[:-1])
+        stages = stages[-1:]
+    return make_answer(model, run, stages)
 
 
 def to_tensor(picture: np.ndarray) -> Tensor:

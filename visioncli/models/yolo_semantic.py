@@ -22,7 +22,7 @@ class YoloSemantic(Letterboxed):
 
     def network(self) -> Network:
         """Logits (N, C, h, w)."""
-        return Network(self._build, ("logits",), "yolo-semantic-1")
+        return Network(self._build, ("logits",), "yolo-semantic-1", compiles=True)
 
     def _build(self) -> torch.nn.Module:
         import torch
