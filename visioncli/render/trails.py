@@ -6,6 +6,7 @@ from collections import deque
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from visioncli.render.style import Style, class_colour
 from visioncli.results import Image, Result
@@ -13,6 +14,7 @@ from visioncli.results import Image, Result
 _SHADES = 10  # steps from nothing to the newest end
 _OPACITY = 0.85  # of the newest end
 _FRACTION = 4  # bits of a pixel that OpenCV places a line's points by
+_SMOOTHING = np.array([1, 2, 3, 2, 1]) / 9  # weights of neighbours: boxes tremble, what moves does not
 _FARTHEST = 0.25  # of the picture's diagonal: a longer step is a jump, not a movement
 
 # Seconds, x and y (px).
@@ -63,7 +65,7 @@ def _draw(
     canvas: Image, spots: deque[_Spot], now: float, seconds: float, colour: tuple[int, int, int], line: int
 ) -> None:
     """One trail: its cover is drawn as a picture of its own, then mixed in."""
-    xy = np.array([(x, y) for _, x, y in spots])
+    xy = _smoothed(np.array([(x, y) for _, x, y in spots]))
     height, width = canvas.shape[:2]
     margin = line + 2
     left, top = np.clip(np.floor(xy.min(0)).astype(int) - margin, 0, (width, height)).tolist()
@@ -86,3 +88,12 @@ def _draw(
     ground[:] = colour
     faded = cv2.multiply(part_of, 255 - mixed, scale=1 / 255)
     cv2.add(faded, cv2.multiply(ground, mixed, scale=1 / 255), dst=part_of)
+
+
+def _smoothed(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2) points without their trembling; the newest stays where it is, at its box."""
+    reach = len(_SMOOTHING) // 2
+    padded = np.pad(xy, ((reach, reach), (0, 0)), mode="edge")
+    smooth = np.stack([np.convolve(padded[:, i], _SMOOTHING, "valid") for i in (0, 1)], axis=1)
+    smooth[-1] = xy[-1]
+    return smooth
