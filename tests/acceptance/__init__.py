@@ -29,6 +29,8 @@ ISSUES = (
     "tests.acceptance.mini.box",
     "tests.acceptance.segment.models",
     "tests.acceptance.segment.outputs",
+    "tests.acceptance.track.tracks",
+    "tests.acceptance.track.speed",
     "tests.acceptance.track.counts",
 )
 Made = TypeVar("Made")

@@ -1,7 +1,8 @@
-"""`make bench`: `vision detect` beside `yolo predict`, whole processes started cold, alternating.
+"""`make bench`: `vision` beside `yolo`, detecting and tracking, whole processes started cold, alternating.
 
-A video is read, detected in, drawn and written; a picture likewise. Seconds and peak memory are those of the
-whole process as the system counts them. Both sides run as they come, on the same weights, offline.
+A video is read, detected or tracked in, drawn and written; a picture likewise. Seconds and peak memory are
+those of the whole process as the system counts them. Both sides run as they come, on the same weights,
+offline.
 
     python tests/bench/bench.py [--runs 3] [--json]
 """
@@ -16,7 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -26,6 +27,7 @@ sys.path.insert(0, str(ROOT))
 from tests.build_weights import build, shared  # noqa: E402
 
 MODEL = "yolo26n"
+MODES = ("predict", "track")
 BIN = Path(sys.executable).parent
 
 
@@ -91,42 +93,42 @@ def median(runs: list[Run], what: str) -> float:
     return statistics.median(getattr(run, what) for run in runs)
 
 
-def contests(runs: int, say: Callable[[str], object] = lambda _: None) -> list[Contest]:
-    """Run both sides `runs` times each. FileNotFoundError without VISION_SHARED."""
+def contests(
+    runs: int, say: Callable[[str], object] = lambda _: None, modes: Collection[str] = ("predict",)
+) -> list[Contest]:
+    """Run both sides `runs` times each in the peer's `modes`. FileNotFoundError without VISION_SHARED."""
     weights = build(ROOT / "build" / "weights", quiet=True, only={MODEL}) / f"{MODEL}.pt"
     folder = shared()
     assert folder is not None  # or build() would have raised
     video, picture = folder / "data" / "perf" / "people720.mp4", ROOT / "sample_media" / "bus.jpg"
     work = [
-        (Contest("people720.mp4, 302 frames of 1280×720", 1.5), video),
-        (Contest("bus.jpg, one picture of 810×1080", 1 / 0.8), picture),
+        (Contest("people720.mp4, 302 frames of 1280×720", 1.5), video, "predict"),
+        (Contest("bus.jpg, one picture of 810×1080", 1 / 0.8), picture, "predict"),
+        (Contest("people720.mp4, BoT-SORT", 2.0), video, "track"),
     ]
+    work = [one for one in work if one[2] in modes]
     with tempfile.TemporaryDirectory(prefix="vision-bench-") as scratch:
         environment = quiet_peer(Path(scratch))
-        for contest, source in work:
+        for contest, source, mode in work:
+            command, tracker = ("detect", []) if mode == "predict" else ("track", ["tracker=botsort.yaml"])
             for number in range(runs):
-                out = Path(scratch) / f"{source.stem}-{number}"
+                out = Path(scratch) / f"{source.stem}-{mode}-{number}"
                 ours = [
-                    BIN / "vision",
-                    "detect",
-                    source,
-                    "--model",
-                    weights,
-                    "--out",
-                    out / "ours",
-                    "--quiet",
-                ]
-                theirs = [BIN / "yolo", "predict", f"model={weights}", f"source={source}", f"project={out}"]
+                    BIN / "vision", command, source, "--model", weights, "--out", out / "ours", "--quiet"
+                ]  # fmt: skip
+                theirs = [
+                    BIN / "yolo", mode, f"model={weights}", f"source={source}", f"project={out}", *tracker
+                ]  # fmt: skip
                 contest.ours.append(measure(ours, environment))
                 contest.theirs.append(measure(theirs, environment))
                 say(
-                    f"{source.name} {number + 1}/{runs}: vision {contest.ours[-1].seconds:.1f} s,"
+                    f"{command} {source.name} {number + 1}/{runs}: vision {contest.ours[-1].seconds:.1f} s,"
                     f" yolo {contest.theirs[-1].seconds:.1f} s"
                 )
-                for side in ("ours", "predict"):
+                for side in ("ours", mode):
                     if not any((out / side).iterdir()):
                         raise RuntimeError(f"{side}: nothing was written for {source.name}")
-    return [contest for contest, _ in work]
+    return [contest for contest, _, _ in work]
 
 
 def quiet_peer(folder: Path) -> dict[str, str]:
@@ -156,7 +158,7 @@ def measure(command: list[object], environment: dict[str, str]) -> Run:
 def table(results: list[Contest]) -> str:
     """The figures as a Markdown table."""
     rows = [
-        "| whole process | vision | yolo predict | times as fast (spread) | bar | peak memory | |",
+        "| whole process | vision | yolo | times as fast (spread) | bar | peak memory | |",
         "|---|---|---|---|---|---|---|",
     ]
     for one in results:
@@ -190,12 +192,14 @@ def as_json(results: list[Contest]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="vision detect beside yolo predict, alternating")
+    parser = argparse.ArgumentParser(description="vision beside yolo, alternating")
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="runs of each side (default 3)")
     parser.add_argument("--json", action="store_true", help="JSON on stdout instead of the table")
     options = parser.parse_args()
     try:
-        results = contests(options.runs, say=lambda line: print(line, file=sys.stderr, flush=True))
+        results = contests(
+            options.runs, say=lambda line: print(line, file=sys.stderr, flush=True), modes=MODES
+        )
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 3
