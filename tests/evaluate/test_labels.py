@@ -71,6 +71,13 @@ def test_folders_by_wordnet_id_or_name(by: str) -> None:
     assert len(matching.extra) == 997
 
 
+def test_a_model_that_spells_imagenet_in_its_own_way() -> None:
+    names = list(cards.labels("imagenet"))
+    mine = [name if c % 3 else f"my {name}" for c, name in enumerate(names)]
+    data = {0: names[3], 1: mine[6], 2: wordnet_ids()[9]}
+    assert {n: c for c, n in match(mine, data).to_data.items() if n is not None} == {0: 3, 1: 6, 2: 9}
+
+
 def test_voc_words_for_coco_classes() -> None:
     matching = match(cards.labels("coco"), dict(enumerate(cards.labels("voc"))))
     assert set(matching.missing) == {"__background__"}

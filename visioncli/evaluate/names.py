@@ -20,7 +20,7 @@ _SAME = {
     "tvmonitor": "tv",
     "pedestrian": "person",
 }
-_WNID = re.compile(r"n\d{8}")
+_NOTHING = ("background", "n/a")  # what no object is
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +54,26 @@ def folded(label: str) -> str:
 def match(model: Sequence[str], data: Mapping[int, str], *, numbered: bool = False) -> Matching:
     """Match by label; a label that occurs twice goes to the first of the other side's not yet taken.
 
-    `numbered`: the data set's names are the model's class numbers.
+    ImageNet's classes have their WordNet ids and torchvision's words beside the model's own. `numbered`: the
+    data set's names are the model's class numbers.
     """
+    spellings: list[Sequence[str]] = [model]
+    if is_imagenet(model):
+        spellings = [wordnet_ids(), cards.labels("imagenet"), model]
     if numbered and not any(name.isdecimal() for name in model):
-        model = [str(c) for c in range(len(model))]
-    if is_imagenet(model) and data and all(_WNID.fullmatch(name) for name in data.values()):
-        model = wordnet_ids()
+        spellings = [[str(c) for c in range(len(model))]]
     free: dict[str, list[int]] = {}
     for number, name in data.items():
         free.setdefault(folded(name), []).append(number)
-    to_data: dict[int, int | None] = {}
-    extra = []
-    for c, name in enumerate(model):
-        numbers = free.get(folded(name))
-        to_data[c] = numbers.pop(0) if numbers else None
-        if to_data[c] is None and folded(name).strip("_ ") not in ("background", "n/a"):
-            extra.append(name)
+    to_data: dict[int, int | None] = dict.fromkeys(range(len(model)))
+    for names in spellings:
+        for c, name in enumerate(names):
+            numbers = free.get(folded(name))
+            if to_data[c] is None and numbers:
+                to_data[c] = numbers.pop(0)
+    extra = tuple(n for c, n in enumerate(model) if to_data[c] is None and folded(n) not in _NOTHING)
     missing = tuple(data[n] for numbers in free.values() for n in numbers)
-    return Matching(to_data, missing, tuple(extra))
+    return Matching(to_data, missing, extra)
 
 
 def is_imagenet(names: Sequence[str]) -> bool:
