@@ -226,3 +226,32 @@ def test_nothing_heavy_is_imported() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert ran.stderr.decode().strip() == "[]"
+
+
+def test_mini_is_always_here(inside: Run) -> None:
+    """One name, a row and a block for each task; its file comes with the package."""
+    listed = {r["task"]: r for r in rows(inside("models", "list", "--family", "mini").stdout)}
+    assert list(listed) == ["detect", "classify", "segment-semantic"]
+    assert {(r["name"], r["here"], r["licence"]) for r in listed.values()} == {("mini", "yes", "AGPL-3.0")}
+    path = Path(inside("models", "path", "mini").stdout.decode().strip())
+    assert path.is_file()
+    assert inside("models", "pull", "mini", "--offline").stdout.decode().strip() == str(path)
+    told = inside("models", "info", "mini").stdout.decode()
+    assert told.count(str(path)) == told.count("come with vision") == told.count("docs/mini.md") == 3
+    about = json.loads(inside("models", "info", "mini", "--json").stdout)
+    tasks = [about, *about["siblings"]]
+    assert [(t["task"], t["weights"][0]["path"]) for t in tasks] == [(task, str(path)) for task in listed]
+    assert b"mini:PACKAGED\tunknown" in inside("models", "verify", "mini").stdout
+
+
+def test_info_names_the_classes_of_a_file_that_says_so(inside: Run, tmp_path: Path) -> None:
+    from visioncli.registry.weights import PACKAGED
+    from visioncli.train.mini.export import export
+
+    (tmp_path / "mine").mkdir()
+    export(
+        PACKAGED / "mini.safetensors", tmp_path / "mine" / "mini.safetensors", answers={"detects": "cat,dog"}
+    )
+    told = inside("models", "info", "mini", "--weights-dir", tmp_path / "mine").stdout.decode()
+    assert "classes      2: cat, dog\n" in told
+    assert "classes      1000\n" in told
