@@ -206,6 +206,11 @@ class Result:
         return masks
 
     @property
+    def ids(self) -> Ints | None:
+        """(N,) int64 ids of the tracks, from 1; None where nothing was tracked."""
+        return self.detections.ids
+
+    @property
     def regions(self) -> Regions:
         """The semantic map; AttributeError for anything else."""
         if not isinstance(self.prediction, Regions):
