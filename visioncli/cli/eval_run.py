@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,9 @@ class _Job:
         terminal: Terminal,
         stack: ExitStack,
     ) -> None:
-        self.data, self.network, self.answers, self.outputs = data, network, answers, outputs
+        # Figures are compared with other people's: the library's own arithmetic unless another is wanted.
+        self.network = replace(network, precision="fp32") if network.precision == "auto" else network
+        self.data, self.answers, self.outputs = data, answers, outputs
         self.terminal, self.stack = terminal, stack
         self.task = data.task.value
         self.model: Model | None = None
