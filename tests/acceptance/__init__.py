@@ -32,6 +32,7 @@ ISSUES = (
     "tests.acceptance.track.tracks",
     "tests.acceptance.track.speed",
     "tests.acceptance.track.counts",
+    "tests.acceptance.evaluate",
 )
 Made = TypeVar("Made")
 BIN = Path(sys.executable).parent

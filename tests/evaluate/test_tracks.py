@@ -24,6 +24,14 @@ NAMES = {
 }  # fmt: skip
 
 
+# What TrackEval 1.3.0 computes of these files: the mean over its 19 thresholds.
+TRACKEVAL = {
+    "TUD-Campus": {"hota": 0.391397438, "deta": 0.418047030, "assa": 0.369120681, "loca": 0.770052227},
+    "TUD-Stadtmitte": {"hota": 0.397849017, "deta": 0.392267572, "assa": 0.408840752, "loca": 0.737521177},
+    "POOLED": {"hota": 0.399957091, "deta": 0.397683291, "assa": 0.412449530, "loca": 0.732480258},
+}
+
+
 @pytest.fixture
 def tud(data: Path, tmp_path: Path) -> TrackSet:
     for name in TUD:
@@ -44,6 +52,13 @@ def test_equal_to_py_motmetrics(counted: tracks.TrackFigures, data: Path) -> Non
     for name, ours in {**counted.sequences, "POOLED": counted.pooled}.items():
         for key, theirs in NAMES.items():
             assert ours[key] == pytest.approx(reference[name][theirs], abs=5e-4), f"{name}: {key}"
+
+
+def test_equal_to_what_trackeval_said(counted: tracks.TrackFigures) -> None:
+    ours = {**counted.sequences, "POOLED": counted.pooled}
+    for name, row in TRACKEVAL.items():
+        for key, value in row.items():
+            assert ours[name][key] == pytest.approx(value, abs=1e-8), f"{name}: {key}"
 
 
 @pytest.mark.skipif(importlib.util.find_spec("trackeval") is None, reason="TrackEval is not installed")
