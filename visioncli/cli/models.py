@@ -328,7 +328,9 @@ def _memory(memory: dict[str, float] | None) -> str:
 
 def _input(values: dict[str, Any]) -> str:
     if "imgsz" in values:
-        return f"{values['imgsz']}×{values['imgsz']} px"
+        size = values["imgsz"]
+        height, width = (size, size) if isinstance(size, int) else size
+        return f"{height}×{width} px"
     if "crop" in values:
         crop, resize = values["crop"], values["resize"]
         return f"{crop}×{crop} px out of the middle, shorter side at {resize} ({values['interpolation']})"

@@ -56,7 +56,8 @@ class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def measure(card: Card, sizes: dict[str, Any]) -> tuple[dict[str, float], torch.nn.Module]:
     """Peak activations (`mb`, 10^6 bytes) and `gflops` at batch 1 for a card with the input `sizes`."""
     # These run on shapes alone: their weights would fill a small machine.
-    device = "meta" if card.family in ("ViT", "VGG") else "cpu"
+    large = card.family in ("ViT", "VGG") or card.adapter == "ultralytics-semantic"
+    device = "meta" if large else "cpu"
     listed = card.library == "torchvision" and card.task in ("detect", "segment-instance")
     torch.backends.mha.set_fastpath_enabled(False)  # its one big operator would hide what lives inside
     with torch.no_grad():
@@ -85,6 +86,7 @@ def _build(card: Card, sizes: dict[str, Any]) -> torch.nn.Module:
         "ultralytics-rtdetr": tasks.RTDETRDetectionModel,
         "ultralytics-classify": tasks.ClassificationModel,
         "ultralytics-segment": tasks.SegmentationModel,
+        "ultralytics-semantic": tasks.SemanticSegmentationModel,
     }[card.adapter]
     return kind(f"{card.factory}.yaml", verbose=False)  # type: ignore[no-any-return]
 
@@ -92,7 +94,7 @@ def _build(card: Card, sizes: dict[str, Any]) -> torch.nn.Module:
 def _shape(card: Card, sizes: dict[str, Any]) -> tuple[int, ...]:
     side = sizes.get("imgsz") or sizes.get("crop")
     if side:
-        return (1, 3, side, side)
+        return (1, 3, side, side) if isinstance(side, int) else (1, 3, *side)
     if "resize" in sizes:
         return (1, 3, sizes["resize"], round(sizes["resize"] * PICTURE[1] / PICTURE[0]))
     return (1, 3, *PICTURE)  # detectors resize inside
@@ -111,7 +113,7 @@ def write(path: Path) -> None:
     old = path.read_text(encoding="utf-8") if path.is_file() else ""
     known = {line.split('"')[1]: line for line in old.splitlines() if line.startswith('"')}
     for name, card in builtin().items():
-        if name not in known:
+        if name not in known and card.activations_mb is None:  # mini's card has its own
             known[name] = _line(card)
             print(known[name], flush=True)
             lines = [known[n] for n in builtin() if n in known]
