@@ -108,7 +108,7 @@ class Card:
 
 @cache
 def labels(name: str) -> tuple[str, ...]:
-    """A label set by name: `imagenet` (1000), `coco` (80), `coco91` (torchvision's), `voc` (21), `cityscapes`."""
+    """A label set by name: `imagenet` (1000), `coco` (80), `coco91`, `voc` (21), `cityscapes` (19)."""
     if not name:
         return ()
     return tuple((HERE / "names" / f"{name}.txt").read_text(encoding="utf-8").splitlines())
