@@ -58,7 +58,7 @@ class Encoder:
         x1, y1, x2, y2 = box
         wide, high = (x2 - x1) * GAIN + PAD, (y2 - y1) * GAIN + PAD
         left, top = max(int((x1 + x2 - wide) / 2), 0), max(int((y1 + y2 - high) / 2), 0)
-        right, bottom = int((x1 + x2 + wide) / 2), int((y1 + y2 + high) / 2)
+        right, bottom = max(int((x1 + x2 + wide) / 2), 0), max(int((y1 + y2 + high) / 2), 0)
         crop = image[top:bottom, left:right]
         if not crop.size:
             return None
