@@ -38,7 +38,7 @@ def test_listed_and_told(vision: Run, site: Path) -> None:
     env = {"PYTHONPATH": str(site)}
     listed = vision("models", "list", env=env)
     assert listed.returncode == 0, listed.stderr
-    assert b"blobs\tdetect\tBlobs\t\t12.5\t1\t\t\tMIT\tno\n" in listed.stdout
+    assert b"blobs\tdetect\tBlobs\t\t12.5\t1\t\t\tMIT\tno\t\n" in listed.stdout
     assert b"yolo26n\t" in listed.stdout
     told = json.loads(vision("models", "info", "blobs", "--json", env=env).stdout)
     assert (told["plugin"], told["adapter"]) == ("blobs", "vision_blobs.adapter:BlobDetector")
