@@ -117,9 +117,10 @@ def _for_task(card: Card, task: str | None, spec: str) -> Card:
     fitting = next((c for c in card.every if same_command(c.task, task)), None)
     if fitting is None:
         command = COMMANDS.get(card.task, card.task)
+        listed = "detect" if task == "track" else task
         raise UsageError(
             f"{spec} is a model for {command}, not for {COMMANDS.get(task, task)}",
-            hint=f"vision {command} --model {spec}; vision models list --task {task} shows those that fit",
+            hint=f"vision {command} --model {spec}; vision models list --task {listed} shows those that fit",
         )
     return fitting
 
