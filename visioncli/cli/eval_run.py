@@ -329,6 +329,7 @@ class _Job:
             "imgsz": self.network.imgsz,
             "device": running.device,
             "precision": running.precision,
+            "runtime": running.name,
         }
 
     def _matched(self, matching: Matching, *, extra: bool = True) -> None:

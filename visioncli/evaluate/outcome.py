@@ -87,7 +87,7 @@ def _plain(cell: Cell) -> str:
 
 def tables(outcome: Outcome) -> list[str]:
     """Aligned columns, for a terminal."""
-    out: list[str] = []
+    out = [visible(f"{outcome.model or 'saved answers'} on {outcome.data['name']} · {counts(outcome)}"), ""]
     for table in (outcome.summary(), *outcome.tables):
         cells = [list(table.columns), *([_short(c) for c in row] for row in table.rows)]
         widths = [max(len(row[i]) for row in cells) for i in range(len(table.columns))]
@@ -97,6 +97,11 @@ def tables(outcome: Outcome) -> list[str]:
             out.append(f" {first}{rest}")
         out.append("")
     return out[:-1]
+
+
+def counts(outcome: Outcome) -> str:
+    """`64 pictures · 430 objects · 80 classes`."""
+    return " · ".join(f"{value:,} {key}" for key, value in outcome.data.items() if isinstance(value, int))
 
 
 def _short(cell: Cell) -> str:

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from visioncli import __version__
-from visioncli.evaluate.outcome import Cell, Outcome
+from visioncli.evaluate.outcome import Cell, Outcome, counts
 from visioncli.media.atomic import atomic_path, make_folder
 
 HERE = Path(__file__).parent
@@ -92,8 +92,7 @@ def html(page: Page) -> str:
 def _head(page: Page, name: str) -> str:
     outcome = page.outcome
     facts = [f"vision eval {outcome.task}"]
-    facts += [f"{_short(value)} {key}" for key, value in outcome.data.items() if isinstance(value, int)]
-    facts.append(f"{outcome.data['format']}")
+    facts += [counts(outcome), str(outcome.data["format"])]
     notes = "".join(f"<li>{_text(note)}</li>" for note in outcome.notes)
     return (
         f'<header><p class="kicker">{_text(" · ".join(facts))}</p><h1>{_text(name)}</h1>'
