@@ -19,6 +19,7 @@ from visioncli.results import Image, Mask, Regions, Result
 _BLUR = 0.018  # of the picture's extent: the standard deviation of the blur
 _TILE = 256  # px, side of the tiles in which edges are worked on
 _INERTIA = 0.7  # how much of a pixel's share comes from the frame before, where the picture stands still
+_UNSEEN = 1 / 255
 _SAME = 8.0  # of 255: a larger change of a pixel's colour is movement
 _SPECK = 0.02  # of the largest piece's area
 _FAINT = 12  # of 255: what is not more opaque than that is trimmed off a cut-out
@@ -100,6 +101,8 @@ class MovingBackground:
             before, kept = self._before
             change = cv2.blur(cv2.absdiff(image, before).max(axis=2), (5, 5)).astype(np.float32)
             alpha += _INERTIA * np.exp(-((change / _SAME) ** 2)) * (kept - alpha)
+            alpha[alpha < _UNSEEN] = 0  # a remainder that nobody sees would be work in every frame to come
+            alpha[alpha > 1 - _UNSEEN] = 1
         self._before = image, alpha
         return self._background.changed(image, alpha)
 
