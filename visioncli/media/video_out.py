@@ -31,9 +31,9 @@ Warn = Callable[[str], None]
 
 _CRF = 23
 _PRESET = "veryfast"
-# Labels and boxes that move cost more than the picture beneath. The first three spend less on what flickers: a
-# clip of many people came to 1.95 times its input's size instead of 2.21. The other two look less closely for
-# motion: 14.8 ms of CPU time a frame of 720p instead of 20.8.
+# Labels and boxes that move cost more than the picture beneath. The first three spend less on what flickers:
+# a clip of many people came to 1.95 times its input's size instead of 2.21. The other two look less closely
+# for motion: 14.8 ms of CPU time a frame of 720p instead of 20.8.
 _X264 = "aq-mode=3:qcomp=0.42:bframes=5:subme=1:me=dia"
 _CLOCK = 90_000  # ticks a second where the input's own time base does not suit MP4
 _HD = 720  # from this height on players expect BT.709, below it BT.601
