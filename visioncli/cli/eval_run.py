@@ -50,6 +50,8 @@ def _check(data: Data, outputs: EvalOutputs) -> None:
     for option, path in (("--report", page), ("--save", outputs.save), ("--sweep", outputs.sweep)):
         if path is not None and path.exists() and not outputs.force:
             raise UsageError(f"{option} {path} exists already", hint="--force overwrites it")
+    if outputs.report is not None and outputs.report.exists() and not outputs.report.is_dir():
+        raise UsageError(f"--report {outputs.report}: is a file, and a folder is wanted")
     boxes = data.task in ("detect", "segment")
     for option, path in (("--save", outputs.save), ("--sweep", outputs.sweep)):
         if path is not None and not boxes:
@@ -273,10 +275,10 @@ class _Job:
     # --- what they share
 
     def _load(self, kind: str) -> Model:
-        from visioncli.cli.run import _model
+        from visioncli.cli.run import load_model
 
         task = "detect" if self.task == "track" else kind
-        self.model = _model(task, kind, self.network, self.terminal)
+        self.model = load_model(task, kind, self.network, self.terminal)
         if self.model.task != kind:
             raise UsageError(
                 f"{self.model.name} is a model for {self.model.task}, and the data set is for {kind}"

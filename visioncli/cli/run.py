@@ -98,7 +98,7 @@ def run(
                 model = saved.model()
             else:
                 looks = tracking is not None and tracking.config.reid == "auto"
-                model = _model(task, default or task, network, terminal, features=looks)
+                model = load_model(task, default or task, network, terminal, features=looks)
         seen = media is not None or (tracking is not None and tracking.encoder is not None)
         settings = _settings(model, inputs, network, span, keep_images=seen, **answers)
         settings = replace(settings, tell=terminal.warn)
@@ -300,7 +300,8 @@ def _media(
     )
 
 
-def _model(task: str, default: str, network: Network, terminal: Terminal, *, features: bool = False) -> Model:
+def load_model(task: str, default: str, network: Network, terminal: Terminal, *, features: bool = False) -> Model:
+    """The model that the options name, or the default of that key, with a note on stderr where one is due."""
     from visioncli.api import Model, choose
 
     resolved = choose(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ from visioncli.evaluate.data import Clip
 from visioncli.evaluate.labels import Guess
 from visioncli.evaluate.mot_folder import PEDESTRIAN, Line
 from visioncli.evaluate.names import Matching, folded
-from visioncli.media import folders, sniff
 from visioncli.media.frame import Failure, Input
 from visioncli.pipeline import Answer, Settings, run
 
@@ -68,39 +67,19 @@ class Asking:
         if clip.media is None:
             raise InputError(f"{clip.truth.parent}: no img1 and no video to track in", kind="not_found")
         only: dict[str, Any] = {"classes": classes} if classes else {}
-        if clip.media.is_file():
-            settings = self._settings(observe=tracking.observer, keep_images=False, **only)
-            events = self._run([_input(clip.media, "video")], settings)
-            with closing(tracking.follow(events, settings)) as followed:
-                for event in followed:
-                    if isinstance(event, Answer):
-                        self.progress.result(event.result)
-                        yield (event.frame.index or 0) + 1, event.result
-            return
-        files = [
-            p for p in folders.walk(clip.media, recursive=False)
-            if isinstance(p, Path) and sniff.by_suffix(p) == "picture"
-        ]  # fmt: skip
-        from visioncli.track.follow import as_recorded
-        from visioncli.track.library import LibraryTracker
+        settings = self._settings(observe=tracking.observer, **only)
+        with closing(tracking.follow(self._run([_input(clip.media, "video")], settings), settings)) as events:
+            for event in events:
+                if isinstance(event, Answer):
+                    self.progress.result(event.result)
+                    yield (event.frame.index or 0) + 1, event.result
 
-        tracker = LibraryTracker(tracking.config, frames_lost=tracking.config.frames_lost(clip.rate, 1))
-        look = tracking.observer()
-        events = self._run([_input(p, "picture") for p in files], self._settings(**only))
-        for number, event in enumerate(events, 1):
-            if not isinstance(event, Answer):
-                raise InputError(f"{files[number - 1]}: a frame that cannot be read")
-            self.progress.result(event.result)
-            seen = look(event.frame.image) if look else None
-            tracked = tracker.update(as_recorded(event.result.detections), seen)
-            yield number, replace(event.result, prediction=tracked)
-
-    def _settings(self, *, keep_images: bool = True, observe: Any = None, **more: Any) -> Settings:
+    def _settings(self, *, observe: Any = None, **more: Any) -> Settings:
         options = self.model.options(**{**self.options, **more})
-        return Settings(self.batch, options, keep_images=keep_images, observe=observe)
+        return Settings(self.batch, options, keep_images=False, observe=observe)
 
     def _run(self, inputs: Sequence[Input], settings: Settings | None = None) -> Any:
-        settings = settings or self._settings(keep_images=False)
+        settings = settings or self._settings()
         stop = threading.Event()
         with closing(run(inputs, self.model.adapter, self.model.runtime, settings, stop=stop)) as events:
             for event in events:

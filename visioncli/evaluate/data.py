@@ -72,15 +72,11 @@ class MaskSet:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One sequence of a tracking data set: its name, its truth, its video or folder of frames, if any.
-
-    `rate` is in frames a second, None where it is not known.
-    """
+    """One sequence of a tracking data set: its name, its truth, its video or folder of frames, if any."""
 
     name: str
     truth: Path
     media: Path | None
-    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

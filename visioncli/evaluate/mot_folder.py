@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,18 +31,7 @@ def _clip(folder: Path) -> Clip | None:
     frames = folder / "img1"
     videos = sorted(p for p in folder.iterdir() if p.suffix.lower() in _VIDEOS)
     media = frames if frames.is_dir() else videos[0] if videos else None
-    return Clip(folder.resolve().name, truth, media, _rate(folder / "seqinfo.ini"))
-
-
-def _rate(file: Path) -> float | None:
-    if not file.is_file():
-        return None
-    ini = configparser.ConfigParser()
-    try:
-        ini.read(file, encoding="utf-8")
-        return ini.getfloat("Sequence", "frameRate", fallback=None)
-    except (configparser.Error, ValueError) as error:
-        raise UsageError(f"{file}: not as MOTChallenge has it: {' '.join(str(error).split())}") from error
+    return Clip(folder.resolve().name, truth, media)
 
 
 def answers(path: Path, data: TrackSet) -> dict[str, Path]:
