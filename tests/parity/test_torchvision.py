@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import functools
 from collections.abc import Iterator
@@ -16,11 +17,14 @@ from PIL import Image
 from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights, fasterrcnn_resnet50_fpn
 
 from tests.parity import answering
-from visioncli.models import Adapter, Batch, Options
+from visioncli.models import Adapter, Batch, Options, Origin
 from visioncli.models.tv_classify import TorchvisionClassifier
 from visioncli.models.tv_detect import TorchvisionDetector
 from visioncli.registry.cards import builtin
+from visioncli.registry.weights import sha256
 from visioncli.results import Detections
+from visioncli.runtime import Runtime
+from visioncli.runtime.openvino_runtime import OpenVinoRuntime
 from visioncli.runtime.torch_runtime import TorchRuntime
 
 MAX_PIXELS, MAX_SCORE = 0.5, 1e-3  # the promise; what is measured is a hundredth of it
@@ -51,13 +55,19 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def run(adapter: Adapter, runtime: TorchRuntime, batch: Batch, options: Options) -> list[Any]:
+def run(adapter: Adapter, runtime: Runtime, batch: Batch, options: Options) -> list[Any]:
     """What the pipeline does with a batch."""
     return adapter.finish(runtime(batch.inputs), batch, options)
 
 
 def on_cpu(adapter: Adapter) -> TorchRuntime:
     return TorchRuntime(adapter.network(), device="cpu", precision="fp32")
+
+
+def compiled(adapter: Adapter, file: Path) -> OpenVinoRuntime:
+    """The adapter's network of the weights in `file`, compiled."""
+    origin = Origin(file.stem, file, sha256(file), "", lambda picture: adapter.prepare([picture]).inputs)
+    return OpenVinoRuntime(adapter.network(), origin, "fp32")
 
 
 class Pair:
@@ -74,7 +84,8 @@ class Pair:
         torch.save(self.model.state_dict(), file)
         size = (imgsz, imgsz) if imgsz else None
         self.adapter = TorchvisionDetector(builtin()[factory], file, imgsz=size)
-        self.runtime = on_cpu(self.adapter)
+        self.runtime: Runtime = on_cpu(self.adapter)
+        self.file = file
 
     def theirs(self, picture: np.ndarray, options: Options) -> Detections:
         """`model([picture])` with the options as the library calls them."""
@@ -122,6 +133,22 @@ def test_detectors_answer_as_the_library(
     factory: str, imgsz: int | None, pair: Any, pictures: list[np.ndarray]
 ) -> None:
     pair_parity(pair(factory, imgsz), pictures[:2])
+
+
+@pytest.mark.parametrize(
+    ("factory", "imgsz"),
+    [
+        pytest.param(f, s, marks=() if f.startswith("ssdlite") else pytest.mark.slow)
+        for f, s in [*QUICK.items(), *SLOW.items()]
+        if not f.startswith("fasterrcnn")
+    ],
+)
+def test_compiled_detectors_answer_as_the_library(
+    factory: str, imgsz: int | None, pair: Any, pictures: list[np.ndarray]
+) -> None:
+    both = copy.copy(pair(factory, imgsz))
+    both.runtime = compiled(both.adapter, both.file)
+    pair_parity(both, pictures[:2])
 
 
 @pytest.mark.slow
@@ -246,10 +273,11 @@ def test_seeded_classifiers_answer_as_the_library(factory: str, data: Path, tmp_
     batch = adapter.prepare([np.asarray(picture) for picture in pictures])
     with torch.inference_mode():
         scores, classes = model(pixels).softmax(-1).topk(5)
-    for i, ours in enumerate(run(adapter, on_cpu(adapter), batch, Options())):
-        assert ours.classes.tolist() == classes[i].tolist()
-        # Seeded networks magnify what channels_last rounds otherwise: 1.4e-5 in Inception.
-        assert np.abs(ours.scores - scores[i].numpy()).max() < 1e-4
+    for runtime in (on_cpu(adapter), compiled(adapter, file)):
+        for i, ours in enumerate(run(adapter, runtime, batch, Options())):
+            assert ours.classes.tolist() == classes[i].tolist(), runtime.name
+            # Seeded networks magnify what is rounded otherwise: 1.4e-5 in Inception.
+            assert np.abs(ours.scores - scores[i].numpy()).max() < 1e-4, runtime.name
 
 
 @pytest.mark.parametrize(

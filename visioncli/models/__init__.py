@@ -87,7 +87,8 @@ class Network:
     `compiles`: it also runs compiled, without torch, where a runtime can do that. `fixed`: its inputs always
     have the same height and width. `bf16`: it bears that, as exactly as `--precision auto` must be, with the
     layers whose name fits the pattern `precise` kept at fp32. `graph()` makes the `openvino.Model`
-    itself, for an adapter that can do so without torch; else `build()` is traced.
+    itself, for an adapter that can do so without torch; else `build()` is traced. `ranked`: the first output
+    is scores, best first, and the others are in that order.
     """
 
     build: Callable[[], torch.nn.Module]
@@ -99,6 +100,7 @@ class Network:
     bf16: bool = False
     precise: str = ""
     graph: Callable[[], Any] | None = None
+    ranked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

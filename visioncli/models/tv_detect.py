@@ -135,7 +135,15 @@ class TorchvisionDetector(TorchvisionAdapter):
         """The network up to (for RetinaNet and FCOS including) the choice of candidates."""
         kind = self._kind
         # Anchors and proposals are pixel coordinates: half precision has no digits for them.
-        return Network(self._build, kind.outputs, f"tv-detect-{kind.module}-1", fp32_only=True)
+        return Network(
+            self._build,
+            kind.outputs,
+            f"tv-detect-{kind.module}-1",
+            fp32_only=True,
+            compiles=kind.module != "TwoStage",  # which proposals there are decides its shapes
+            fixed=self._fixed is not None,
+            ranked=kind.module == "Dense",
+        )
 
     def finish(self, outputs: Sequence[Array], batch: Batch, options: Options) -> list[Prediction]:
         """The objects of each picture: candidates, suppression, back to the picture's pixels."""

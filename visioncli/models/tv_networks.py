@@ -159,7 +159,7 @@ class Ssd(OneStage):
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (N, A, C), box deltas (N, A, 4), anchors (N, A, 4)."""
         heads, anchors, _ = self.outputs(pictures)
-        return heads["cls_logits"], heads["bbox_regression"], anchors.expand(len(pictures), -1, -1)
+        return heads["cls_logits"], heads["bbox_regression"], anchors.expand(pictures.shape[0], -1, -1)
 
 
 class Dense(OneStage):
@@ -179,13 +179,15 @@ class Dense(OneStage):
         if "bbox_ctrness" in heads:
             scores = scores.mul_(heads["bbox_ctrness"].sigmoid()).sqrt_()
         classes = scores.shape[-1]
-        anchors = anchors.expand(len(pictures), -1, -1)
+        anchors = anchors.expand(pictures.shape[0], -1, -1)
 
         best, pairs = [], []
         start, per_cell = 0, scores.shape[1] // sum(cells)
         for count in (n * per_cell for n in cells):
             level = scores[:, start : start + count].flatten(1)
-            values, indices = level.topk(min(self.most, level.shape[1]))
+            # A tensor, not `min(…)`: that would become a constant where the network is traced.
+            most = torch._shape_as_tensor(level)[1].clamp(max=self.most)
+            values, indices = level.topk(most)  # type: ignore[arg-type]
             best.append(values)
             pairs.append(indices + start * classes)
             start += count
