@@ -255,3 +255,12 @@ def test_info_names_the_classes_of_a_file_that_says_so(inside: Run, tmp_path: Pa
     told = inside("models", "info", "mini", "--weights-dir", tmp_path / "mine").stdout.decode()
     assert "classes      2: cat, dog\n" in told
     assert "classes      1000\n" in told
+
+
+def test_compile_does_every_head_of_mini(
+    inside: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("VISION_CACHE", str(tmp_path / "kept"))
+    done = inside("models", "compile", "mini", "--precision", "fp32")
+    assert [line.split("\t")[:2] for line in done.stdout.decode().splitlines()] == [["mini", "fp32"]] * 3
