@@ -300,7 +300,9 @@ def _media(
     )
 
 
-def load_model(task: str, default: str, network: Network, terminal: Terminal, *, features: bool = False) -> Model:
+def load_model(
+    task: str, default: str, network: Network, terminal: Terminal, *, features: bool = False
+) -> Model:
     """The model that the options name, or the default of that key, with a note on stderr where one is due."""
     from visioncli.api import Model, choose
 

@@ -60,12 +60,13 @@ class ClassBoxes:
 
 @dataclass(frozen=True, slots=True)
 class BoxFigures:
-    """All figures of one kind (`box` or `mask`), each 0..1; None where the data set has no such object."""
+    """All figures of one kind (`box` or `mask`), 0..1; None where the data set has no such object."""
 
     kind: str
     coco: dict[str, float | None]
     voc: dict[str, float | None]
     classes: Sequence[ClassBoxes]
+    hits: Matches = field(repr=False)
 
 
 def figures(data: BoxSet, rows: Sequence[Row], kind: str = "box") -> BoxFigures:
@@ -103,6 +104,7 @@ def figures(data: BoxSet, rows: Sequence[Row], kind: str = "box") -> BoxFigures:
             "voc2012": float(np.mean(voc12)) if voc12 else None,
         },
         classes=classes,
+        hits=hits,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from visioncli.errors import InputError
 from visioncli.evaluate import mistakes
-from visioncli.evaluate.boxes import BoxFigures, Row, matches
+from visioncli.evaluate.boxes import BoxFigures, Row
 from visioncli.evaluate.data import BoxSet
 from visioncli.evaluate.outcome import Outcome
 from visioncli.evaluate.report import charts, pictures
@@ -24,9 +24,8 @@ def page(outcome: Outcome, data: BoxSet, rows: Sequence[Row], counted: BoxFigure
     """Curves, the confusion matrix and the worst mistakes."""
     wrong = mistakes.find(data, rows, counted.kind)
     here = [c for c in counted.classes if c.objects]
-    hits = matches(data, rows, counted.kind)
     steps = np.linspace(0, 1, 101)
-    f1 = [(c.name, hits.of(c.category).f1_at(steps)) for c in here]
+    f1 = [(c.name, counted.hits.of(c.category).f1_at(steps)) for c in here]
     precision = [(c.name, c.precision) for c in here]
     drawn = [
         Chart(
