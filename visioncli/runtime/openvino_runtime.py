@@ -37,6 +37,11 @@ LARGEST = 400 << 20  # bytes of weights; larger networks are compiled when asked
 
 _GREY = np.full((64, 64, 3), 127, np.uint8)
 
+# The process's first batch runs alone. OpenVINO's bindings make something when they are first called, and let
+# go of the interpreter's lock in the middle: a second thread then waited with that lock, both for good.
+_ALONE = threading.Lock()
+_begun = threading.Event()
+
 Shape = tuple[tuple[int, ...], ...]
 
 
@@ -93,6 +98,14 @@ class OpenVinoRuntime:
 
     def __call__(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """Run one batch: arrays in, arrays out (float32 or integer)."""
+        if _begun.is_set():
+            return self._run(inputs)
+        with _ALONE:
+            outputs = self._run(inputs)
+        _begun.set()
+        return outputs
+
+    def _run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
         arrays = [np.require(a, requirements=["C"]) for a in inputs]
         with self._lock:
             compiled = self._for(tuple(a.shape for a in arrays))
