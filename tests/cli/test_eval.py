@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.build_weights import ROOT
+from tests.cli.test_help import command, imported
 from tests.conftest import Run
 from tests.evaluate.test_boxes import shaken
 from tests.evaluate.test_labels import image_tree
+from visioncli.cli import main
 
 GUARD = """
 import sys
@@ -44,6 +46,7 @@ def test_lines_in_a_pipe(vision: Run, data: Path, answers: Path, tmp_path: Path)
     assert thresholds["person"] == pytest.approx(float(person[-1]), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_json(vision: Run, data: Path, answers: Path) -> None:
     run = vision("eval", "segment", "--data", data / "coco", "--records", answers, "--json")
     tree = json.loads(run.stdout)
@@ -77,23 +80,63 @@ def test_without_the_extra(data: Path, task: str, module: str, package: str, tmp
     assert "pip install 'visioncli[eval]'" in line
 
 
-def test_usage(vision: Run, data: Path, answers: Path, tmp_path: Path) -> None:
+def test_usage(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     coco = data / "coco"
+    answers = tmp_path / "answers.json"
+    answers.write_text("[]")
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "index.html").write_text("mine")
     for arguments, said in {
         ("detect", "--data", tmp_path / "nothing"): "no such file or folder",
         ("detect", "--data", coco, "--records", tmp_path / "none"): "no such file",
         ("detect", "--data", coco, "--records", answers, "--report", tmp_path / "report"): "--force",
+        ("detect", "--data", coco, "--records", answers, "--report", answers): "is a file",
         ("classify", "--data", coco, "--sweep", tmp_path / "s.json"): "--sweep is for detect and segment",
         ("detect", "--data", coco, "--records", data / "voc"): "a file is wanted",
         ("guess", "--data", coco): "guess",
     }.items():
-        run = vision("eval", *arguments)
-        assert run.returncode == 2, (arguments, run.stderr)
-        assert said in run.stderr.decode()
-        assert len(run.stderr.splitlines()) == 1
+        with pytest.raises(SystemExit) as exit:
+            main(["eval", *map(str, arguments)])
+        told = capsys.readouterr()
+        assert exit.value.code == 2, (arguments, told.err)
+        assert said in told.err
+        assert len(told.err.splitlines()) == 1
+        assert not told.out
     assert (tmp_path / "report" / "index.html").read_text() == "mine"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    assert imported(command("eval", "--help")) == set()
+
+
+@pytest.mark.slow
+def test_tracks_of_a_model(vision: Run, data: Path, weights: Path, tmp_path: Path) -> None:
+    """A sequence of frames: the figures of a run are those of the files that `vision track` writes."""
+    import av
+
+    (frames := tmp_path / "mot" / "S1" / "img1").mkdir(parents=True)
+    folder = data / "mot" / "ADL-Rundle-6"
+    with av.open(str(folder / "video.mp4")) as video:
+        for number, frame in zip(range(1, 9), video.decode(video=0), strict=False):
+            frame.to_image().save(frames / f"{number:06d}.jpg", quality=95)
+    (tmp_path / "mot" / "S1" / "gt").mkdir()
+    kept = [line for line in (folder / "gt.txt").read_text().splitlines() if int(line.split(",")[0]) <= 8]
+    (tmp_path / "mot" / "S1" / "gt" / "gt.txt").write_text("\n".join(kept))
+    env = {"VISION_WEIGHTS": str(weights)}
+    common = ("--model", "yolo26n", "--precision", "fp32", "--runtime", "torch", "--imgsz", "320")
+    run = vision("eval", "track", "--data", tmp_path / "mot", *common, "--json", env=env)
+    assert run.returncode == 0, run.stderr
+    asked = json.loads(run.stdout)
+    assert asked["data"]["frames"] == 8
+    assert asked["figures"]["hota"] > 0.2
+    tracks = tmp_path / "S1.txt"
+    run = vision(
+        "track", frames, *common, "--classes", "person", "--conf", "0.25", "--no-media", "--mot", tracks,
+        "--max-det", "300", env=env,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    run = vision("eval", "track", "--data", tmp_path / "mot", "--records", tracks, "--json")
+    assert json.loads(run.stdout)["figures"] == pytest.approx(asked["figures"], abs=1e-3)
 
 
 @pytest.mark.slow

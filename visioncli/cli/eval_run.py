@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from visioncli.registry.cards import Weights
 
 
+MOST_CONF = 0.05  # above it precision and recall lack so much that it is said
+
+
 def run(data: Data, network: Network, answers: EvalAnswers, outputs: EvalOutputs) -> None:
     """Evaluate and show. Raises typer.Exit with 3 where pictures failed."""
     terminal = Terminal(quiet=outputs.quiet, verbose=outputs.verbose)
@@ -183,6 +186,8 @@ class _Job:
         from visioncli.evaluate.saved import BoxAnswers
 
         model = self._load(kind)
+        if (self.answers.conf or 0) > MOST_CONF:
+            self._note(f"--conf {self.answers.conf:g} leaves out answers that mAP and AR count")
         matching = names.match(model.names, data.names)
         rows: list[dict[str, Any]] = []
         other_size = 0

@@ -10,6 +10,7 @@ from visioncli.evaluate.boxes import BoxFigures
 from visioncli.evaluate.data import BoxSet
 from visioncli.evaluate.outcome import Outcome, Table
 from visioncli.evaluate.saved import BoxAnswers
+from visioncli.registry import cards
 from visioncli.registry.cards import Weights
 
 VOC = {"voc2007": "VOC 2007 mAP", "voc2012": "VOC 2012 mAP"}
@@ -74,8 +75,8 @@ def outcome(
 
 
 def published(task: str, data: BoxSet, weights: Weights | None) -> dict[str, float]:
-    """The card's figures as shares, where the data set is COCO's by its classes."""
-    if weights is None or len(data.names) != 80 or data.format != "COCO":
+    """The card's figures as shares, where the data set has COCO's classes."""
+    if weights is None or set(data.names.values()) != set(cards.labels("coco")):
         return {}
     keys = {"map": "map", "map50": "map50"}
     if task == "segment":

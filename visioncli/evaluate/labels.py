@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from visioncli.evaluate.data import LabelSet
 from visioncli.evaluate.outcome import Outcome, Table
+from visioncli.registry import cards
 from visioncli.registry.cards import Weights
 
 BINS = 15
@@ -119,7 +120,7 @@ def outcome(
     names = [*shown, "(another class)"]
     pairs = [(names[t], names[p], -n) for n, t, p in confused]
     published = {}
-    if weights is not None and len(data.names) <= 1000:
+    if weights is not None and len(data.names) == len(cards.labels("imagenet")):
         published = {k: weights.metrics[k] / 100 for k in ("top1", "top5") if k in weights.metrics}
     about = {
         "name": data.name,

@@ -17,6 +17,7 @@ from visioncli.errors import InputError
 from visioncli.evaluate.data import MaskSet
 from visioncli.evaluate.mask_folder import VOID, read
 from visioncli.evaluate.outcome import Outcome, Table
+from visioncli.registry import cards
 from visioncli.registry.cards import Weights
 
 _SHOWN = 20  # confusions in the table
@@ -134,7 +135,7 @@ def outcome(
         key=lambda pair: -pair[2],
     )
     published = {}
-    if weights is not None and len(data.names) == 21:
+    if weights is not None and list(data.names[1:]) == list(cards.labels("voc")[1:]):
         table = {"miou": "miou", "pixel_acc": "pixel_accuracy"}
         published = {ours: weights.metrics[k] / 100 for k, ours in table.items() if k in weights.metrics}
     return Outcome(

@@ -82,6 +82,7 @@ def test_boxes(few: tuple[BoxSet, BoxAnswers], tmp_path: Path) -> None:
     assert "&lt;coco&gt; &amp; co" in seen.dom
 
 
+@pytest.mark.slow
 @needs_browser
 def test_the_browser_tells_errors(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text("<!doctype html><body>x</body>")
