@@ -40,8 +40,20 @@ def record(
 def test_boxes_of_a_record(tmp_path: Path) -> None:
     found = saved.boxes(record(tmp_path / "r.jsonl", "elsewhere/two/a.jpg", "b.jpg"), DATA)
     assert found.rows == [{"image_id": 2, "category_id": 5, "bbox": [1, 1, 3, 4], "score": 0.9}]
-    assert found.unanswered == ("d/one/a.jpg",)
+    assert found.unanswered == 1
     assert (found.strangers, found.model, found.called()) == (1, "m", {5: "Cat"})
+
+
+def test_a_record_of_something_else(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no answer to a picture"):
+        saved.boxes(record(tmp_path / "r.jsonl", "video.mp4", frame=3), DATA)
+
+
+def test_categories_that_the_data_set_lacks(tmp_path: Path) -> None:
+    row = {"image_id": 1, "category_id": 5, "score": 1, "bbox": [0, 0, 1, 1]}
+    (tmp_path / "r.json").write_bytes(orjson.dumps([row, {**row, "category_id": 6}]))
+    found = saved.boxes(tmp_path / "r.json", DATA)
+    assert (found.rows, found.foreign, found.unanswered) == ([row], 1, 1)
 
 
 def test_a_picture_twice(tmp_path: Path) -> None:
@@ -61,6 +73,7 @@ def test_a_picture_that_could_be_either(tmp_path: Path) -> None:
         ([{"image_id": 1}], "lacks"),
         ([{"image_id": 9, "category_id": 5, "score": 1, "bbox": [0, 0, 1, 1]}], "picture 9"),
         ([{"image_id": 1, "category_id": 5, "score": 1}], "neither bbox nor"),
+        ([{"image_id": 1, "category_id": 0, "score": 1, "bbox": [0, 0, 1, 1]}], r"none of .* \(5 to 5\)"),
     ],
 )
 def test_results_that_are_none(tmp_path: Path, rows: object, reason: str) -> None:

@@ -178,7 +178,11 @@ class _Job:
         from visioncli.evaluate import saved
 
         found = saved.boxes(self._records(), data)
-        self._say_strays(len(found.unanswered), found.strangers)
+        # A results file has no line for a picture in which nothing was found.
+        self._say_strays(found.unanswered if found.matching else 0, found.strangers)
+        if found.foreign:
+            self._note(f"{plural(found.foreign, 'answer')} of categories that the data set lacks: left out")
+        self._say_conf(found.conf)
         return found
 
     def _asked_boxes(self, data: BoxSet, kind: str) -> BoxAnswers:
@@ -186,8 +190,7 @@ class _Job:
         from visioncli.evaluate.saved import BoxAnswers
 
         model = self._load(kind)
-        if (self.answers.conf or 0) > MOST_CONF:
-            self._note(f"--conf {self.answers.conf:g} leaves out answers that mAP and AR count")
+        self._say_conf(self.answers.conf)
         matching = names.match(model.names, data.names)
         rows: list[dict[str, Any]] = []
         other_size = 0
@@ -351,9 +354,15 @@ class _Job:
 
     def _say_strays(self, unanswered: int, strangers: int) -> None:
         if unanswered:
-            self._note(f"{plural(unanswered, 'picture')} of the data set without an answer")
+            self._note(
+                f"{plural(unanswered, 'picture')} of the data set without an answer: counted as nothing found"
+            )
         if strangers:
             self._note(f"{plural(strangers, 'answer')} to pictures that the data set lacks: left out")
+
+    def _say_conf(self, conf: float | None) -> None:
+        if conf is not None and conf > MOST_CONF:
+            self._note(f"--conf {conf:g} leaves out answers that mAP and AR count")
 
     def _note(self, text: str) -> None:
         self.notes.append(text)

@@ -90,14 +90,20 @@ def _common_tail(one: tuple[str, ...], other: tuple[str, ...]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class BoxAnswers:
-    """Rows for `boxes`, where they came from, and what did not match."""
+    """Rows for `boxes`, where they came from, and what did not match.
+
+    `strangers` are answers to pictures that the data set lacks, `foreign` those of categories that it lacks.
+    `conf` is the lowest score that a record was written with.
+    """
 
     rows: list[Row]
     model: str | None = None
     matching: Matching | None = None
     names: Sequence[str] = ()
-    unanswered: tuple[str, ...] = ()
+    unanswered: int = 0
     strangers: int = 0
+    foreign: int = 0
+    conf: float | None = None
 
     def called(self) -> dict[int, str]:
         """The model's labels by the data set's numbers."""
@@ -136,8 +142,15 @@ def boxes(path: Path, data: BoxSet) -> BoxAnswers:
             raise UsageError(f"{path}: entry {i} has neither bbox nor segmentation")
         if row["image_id"] not in known:
             raise UsageError(f"{path}: entry {i} is of picture {row['image_id']}, which the data set lacks")
-    rows = [row for row in rows if row["category_id"] in data.names]
-    return BoxAnswers(rows)
+    kept = [row for row in rows if row["category_id"] in data.names]
+    if rows and not kept:
+        raise UsageError(f"{path}: has none of the data set's categories ({_numbers(data)})")
+    unanswered = len(known - {row["image_id"] for row in rows})
+    return BoxAnswers(kept, foreign=len(rows) - len(kept), unanswered=unanswered)
+
+
+def _numbers(data: BoxSet) -> str:
+    return f"{min(data.names)} to {max(data.names)}" if data.names else "it has none"
 
 
 def _boxes_of_record(path: Path, data: BoxSet) -> BoxAnswers:
@@ -156,8 +169,17 @@ def _boxes_of_record(path: Path, data: BoxSet) -> BoxAnswers:
             raise UsageError(f"{path}: {line['source']} occurs twice")
         seen.add(place)
         rows += _record_rows(line, data.pictures[place].id, matching, path)
-    unanswered = tuple(str(p.path) for i, p in enumerate(data.pictures) if i not in seen)
-    return BoxAnswers(rows, record.model, matching, record.names, unanswered, strangers)
+    if not seen:
+        raise UsageError(f"{path}: has no answer to a picture of the data set")
+    return BoxAnswers(
+        rows,
+        record.model,
+        matching,
+        record.names,
+        unanswered=len(data.pictures) - len(seen),
+        strangers=strangers,
+        conf=record.options.get("conf"),
+    )
 
 
 def _record_rows(line: Line, image: int, matching: Matching, path: Path) -> Iterator[Row]:
@@ -214,6 +236,8 @@ def labels(path: Path, data: LabelSet, matched: Callable[[Sequence[str]], Matchi
         if any("box" in row or "score" not in row for row in rows):
             raise UsageError(f"{path}: not a record of vision classify")
         guesses[place] = Guess(place, classes, [row["score"] for row in rows], [row["label"] for row in rows])
+    if not guesses:
+        raise UsageError(f"{path}: has no answer to a picture of the data set")
     unanswered = len(data.paths) - len(guesses)
     return LabelAnswers(
         list(guesses.values()), k, record.names, matching, record.model, unanswered, strangers
