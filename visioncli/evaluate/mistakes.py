@@ -86,7 +86,7 @@ def find(data: BoxSet, rows: Sequence[Row], kind: str = "box") -> Mistakes:
         matrix[place[a["category_id"]], -1] += 1
     return Mistakes(
         sorted(false, key=lambda f: -f.row["score"]),
-        sorted(misses, key=lambda a: -a["area"]),
+        sorted(misses, key=lambda a: -a["bbox"][2] * a["bbox"][3]),
         sorted(confusions, key=lambda c: -c.row["score"]),
         list(data.names),
         matrix,
