@@ -12,7 +12,7 @@ from visioncli.models import Array, Batch, Network, Options
 from visioncli.models._torchvision import TorchvisionAdapter, input_numbers
 from visioncli.models.geometry import resize_to
 from visioncli.models.semantic import regions
-from visioncli.models.upsample import identity, stretch
+from visioncli.models.upsample import through
 from visioncli.results import Image, Prediction
 
 if TYPE_CHECKING:
@@ -86,9 +86,6 @@ class TorchvisionSemantic(TorchvisionAdapter):
         inner, small = batch.inputs[0].shape[1:3], outputs[0].shape[2:]
         predictions: list[Prediction] = []
         for logits, size in zip(outputs[0], batch.geometry, strict=True):
-            rows, columns = (
-                stretch(stretch(identity(n), middle), out)
-                for n, middle, out in zip(small, inner, size, strict=True)
-            )
+            rows, columns = (through(*axis) for axis in zip(small, inner, size, strict=True))
             predictions.append(regions(logits, rows, columns, options))
         return predictions

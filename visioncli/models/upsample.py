@@ -7,6 +7,7 @@ goes through two matrix products, and only where somebody looks.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -34,6 +35,16 @@ def stretch(axis: Floats, out: int) -> Floats:
     return result
 
 
+@functools.lru_cache(maxsize=4)  # a video's frames have the same ones
+def through(size: int, *steps: int) -> Floats:
+    """The (last, size) matrix of an axis that is stretched to each of `steps`, one after the other."""
+    axis = identity(size)
+    for out in steps:
+        axis = stretch(axis, out)
+    return axis
+
+
+@functools.lru_cache(maxsize=2)
 def to_picture(fit: Letterbox, size: tuple[int, int], factor: int) -> tuple[Floats, Floats]:
     """The matrices of rows (H, h) and columns (W, w) from a letterboxed map of `size` to the picture.
 
