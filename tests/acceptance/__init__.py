@@ -32,6 +32,7 @@ ISSUES = (
     "tests.acceptance.track.tracks",
     "tests.acceptance.track.speed",
     "tests.acceptance.track.counts",
+    "tests.acceptance.fast",
     "tests.acceptance.evaluate",
 )
 Made = TypeVar("Made")

@@ -1,0 +1,201 @@
+"""Issue 15: compiled networks and the pipeline's speed. What a stopwatch decides is `timed`."""
+
+from __future__ import annotations
+
+import functools
+import re
+import statistics
+import sys
+from pathlib import Path
+
+from tests.acceptance import BIN, ROOT, World, bar, check
+from tests.acceptance.spine.library import YOLOS, apart
+from tests.acceptance.spine.quality import BOXES, coco_map, labels, record
+from tests.bench.bench import Run, measure, quiet_peer
+
+RUNS = 2  # of each side in acceptance; `make bench` takes more
+TORCHVISION_SCRIPT = """
+import sys, torch, torchvision
+from PIL import Image
+weights = torchvision.models.get_model_weights("mobilenet_v2").DEFAULT
+model = torchvision.models.mobilenet_v2().eval()
+model.load_state_dict(torch.load(sys.argv[1], weights_only=True))
+transform = weights.transforms()
+with torch.inference_mode():
+    for path in sys.argv[2:]:
+        scores = model(transform(Image.open(path).convert("RGB"))[None]).softmax(1)[0]
+        print(path, weights.meta["categories"][int(scores.argmax())])
+"""
+
+
+def coco_answers(world: World, name: str, precision: str) -> float:
+    """mAP on data/coco through the command, compiled, at a precision."""
+    out = world.folder(f"15 {name} {precision}") / "record.jsonl"
+    options = [part for key, value in BOXES.items() for part in (f"--{key.replace('_', '-')}", value)]
+    world.vision(
+        "detect", world.data / "coco" / "images", "--model", name, *options, "--precision", precision,
+        "--runtime", "openvino", "--no-media", "--jsonl", out,
+    )  # fmt: skip
+    lines = record(out)
+    assert lines[0]["options"]["runtime"] == "openvino"
+    found = {
+        Path(line["source"]).name: [(r["class"], r["score"], r["box"]) for r in line["results"]]
+        for line in lines
+        if line["type"] == "result"
+    }
+    return coco_map(world.data, found, lines[0]["model"]["names"])[0]
+
+
+@check("15.1", "mAP of three YOLOs at --precision auto, less that at fp32")
+def precision_bound(world: World) -> str:
+    changes = {n: coco_answers(world, n, "auto") - coco_answers(world, n, "fp32") for n in YOLOS}
+    mean = statistics.mean(changes.values())
+    figure = ", ".join(f"{n} {change:+.4f}" for n, change in changes.items()) + f", mean {mean:+.4f}"
+    return bar(min(changes.values()) >= -0.004 and mean >= -0.002, figure)
+
+
+def compiled_parity(name: str, world: World) -> str:
+    from tests.parity.ultralytics_own import parity
+
+    pictures = sorted((world.data / "coco" / "images").glob("*.jpg"))[:16]
+    count, difference = parity(name, world.weights / f"{name}.pt", pictures, "openvino")
+    return apart(count, difference.boxes, difference.scores)
+
+
+for yolo in YOLOS:
+    check("15.1", f"compiled {yolo} at fp32 as Ultralytics' predict")(
+        functools.partial(compiled_parity, yolo)
+    )
+
+
+@check("15.3", "a run that finds its network imports neither torch nor torchvision nor ultralytics")
+def without_torch(world: World) -> str:
+    for _ in range(2):
+        done = world.run(
+            sys.executable, "-X", "importtime", "-m", "visioncli", "detect",
+            ROOT / "sample_media" / "dog.jpg", "--model", "yolo26n", "--no-media", cwd=world.scratch,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-300:]
+    imported = set(re.findall(r"\| +(\w+)", done.stderr))
+    heavy = imported & {"torch", "torchvision", "ultralytics", "openvino_telemetry"}
+    return bar(not heavy and "openvino" in imported, f"{len(imported)} packages, {heavy or 'none of them'}")
+
+
+def medians(world: World, ours: list[object], theirs: list[object]) -> tuple[Run, Run]:
+    """Both sides alternating, after one run of ours that compiles: medians of time and memory."""
+    environment = {
+        **world.environment,
+        **quiet_peer(world.folder(f"peer {len(list(world.scratch.iterdir()))}")),
+    }
+    environment |= {k: v for k, v in world.environment.items() if k.startswith(("XDG_", "VISION_"))}
+    measure(ours, environment)
+    pairs = [(measure(ours, environment), measure(theirs, environment)) for _ in range(RUNS)]
+    middle = [
+        Run(
+            *(
+                statistics.median(getattr(run, what) for run in side)
+                for what in ("seconds", "cpu", "megabytes")
+            )
+        )
+        for side in zip(*pairs, strict=True)
+    ]
+    return middle[0], middle[1]
+
+
+def beside(ours: Run, theirs: Run) -> str:
+    return (
+        f"{ours.seconds:.2f} s and {ours.megabytes:.0f} MB beside {theirs.seconds:.2f} s and"
+        f" {theirs.megabytes:.0f} MB: {theirs.seconds / ours.seconds:.2f} times as fast,"
+        f" {ours.megabytes / theirs.megabytes:.2f} of the memory"
+    )
+
+
+def yolo_predict(world: World, name: str, source: Path, *options: str) -> list[object]:
+    out = world.folder(f"yolo {len(list(world.scratch.iterdir()))}")
+    return [BIN / "yolo", "predict", f"model={world.weights / name}.pt", f"source={source}", f"project={out}",
+            *options]  # fmt: skip
+
+
+def video(name: str, save: bool, world: World) -> str:
+    clip = world.data / "perf" / "people720.mp4"
+    out = world.folder(f"15 video {name} {save}")
+    ours: list[object] = [
+        BIN / "vision",
+        "detect",
+        clip,
+        "--model",
+        name,
+        "--force",
+        "--jsonl",
+        out / "r.jsonl",
+    ]
+    ours += ["--out", out] if save else ["--no-media"]
+    run, peer = medians(world, ours, yolo_predict(world, name, clip, f"save={save}"))
+    least = 3.3 if save else 3.8
+    reached = peer.seconds / run.seconds >= least and run.megabytes <= peer.megabytes / 2
+    return bar(reached, f"{beside(run, peer)} (bars {least} and 0.5)")
+
+
+for save, title in ((True, "H.264 out"), (False, "records only")):
+    check("15.1", f"people720.mp4 beside yolo predict, yolo26n, {title}", timed=True)(
+        functools.partial(video, "yolo26n", save)
+    )
+
+
+@check("15.3", "one picture, cold, beside yolo predict", timed=True)
+def picture(world: World) -> str:
+    photo = ROOT / "sample_media" / "bus.jpg"
+    ours = [BIN / "vision", "detect", photo, "--model", "yolo26n", "--out", world.folder("15 picture")]
+    run, peer = medians(world, [*ours, "--force"], yolo_predict(world, "yolo26n", photo))
+    reached = run.seconds <= 0.2 * peer.seconds and run.megabytes <= 0.3 * peer.megabytes
+    return bar(reached, f"{beside(run, peer)} (bars 5 and 0.3)")
+
+
+def classified(world: World, photos: list[Path]) -> tuple[Run, Run]:
+    script = world.folder(f"15 script {len(photos)}") / "classify.py"
+    script.write_text(TORCHVISION_SCRIPT)
+    ours = [BIN / "vision", "classify", *photos, "--model", "mobilenet_v2", "--no-media"]
+    return medians(world, ours, [sys.executable, script, world.weights / "mobilenet_v2.pth", *photos])
+
+
+@check("15.3", "one picture classified, cold, beside a torchvision script", timed=True)
+def one_label(world: World) -> str:
+    run, peer = classified(world, [ROOT / "sample_media" / "cat.jpg"])
+    return bar(run.seconds <= 0.35 * peer.seconds, f"{beside(run, peer)} (bar {1 / 0.35:.2f})")
+
+
+@check("15.4", "1,000 photographs classified, beside a torchvision loop", timed=True)
+def folder(world: World) -> str:
+    run, peer = classified(world, list(labels(world.data)) * 5)
+    reached = peer.seconds / run.seconds >= 3 and run.megabytes <= peer.megabytes / 2
+    return bar(reached, f"{beside(run, peer)} (bars 3 and 0.5)")
+
+
+@check("15.6", "start-up: import, --help, models list", timed=True)
+def start_up(world: World) -> str:
+    commands: dict[str, tuple[float, list[object]]] = {
+        "import visioncli": (0.05, [sys.executable, "-c", "import visioncli"]),
+        "vision --help": (0.12, [BIN / "vision", "--help"]),
+        "vision models list": (0.25, [BIN / "vision", "models", "list"]),
+    }
+    bare = statistics.median(measure([sys.executable, "-c", ""], world.environment).seconds for _ in range(5))
+    took = {
+        name: statistics.median(measure(command, world.environment).seconds for _ in range(5))
+        for name, (_, command) in commands.items()
+    }
+    took["import visioncli"] -= bare
+    figure = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in took.items())
+    return bar(all(took[name] <= most for name, (most, _) in commands.items()), figure)
+
+
+@check("15.8", "the very first detection, nothing compiled, beside the same run in torch", timed=True)
+def first_use(world: World) -> str:
+    photo = ROOT / "sample_media" / "dog.jpg"
+    command: list[object] = [BIN / "vision", "detect", photo, "--model", "yolo26n", "--no-media"]
+    firsts, torches = [], []
+    for number in range(3):
+        kept = {"VISION_CACHE": str(world.folder(f"15 kept {number}"))}
+        firsts.append(measure(command, world.environment | kept).seconds)
+        torches.append(measure([*command, "--runtime", "torch"], world.environment).seconds)
+    first, torch = statistics.median(firsts), statistics.median(torches)
+    return bar(first <= 1.5 * torch, f"{first:.2f} s, in torch {torch:.2f} s: {first / torch:.2f} times")
