@@ -153,9 +153,10 @@ def _find(task: str, inputs: Inputs, offline: bool) -> Found:
     if not named:
         nobody_types = sys.stdin is not None and not sys.stdin.isatty()
         if not nobody_types and not (task == "track" and _webcam()):
+            example = "cars.mp4" if task == "track" else "photo.jpg"
             raise UsageError(
                 f"nothing to {task}: name files, folders, 'globs', addresses, or - for stdin",
-                hint=f"like this: vision {task} photo.jpg    (vision {task} --help tells more)",
+                hint=f"like this: vision {task} {example}    (vision {task} --help tells more)",
                 kind="no_input",
             )
         arguments = ["-"] if nobody_types else ["0"]
