@@ -56,6 +56,15 @@ def test_yolo_lines_that_are_none(tmp_path: Path, line: str) -> None:
         find.boxes(yolo(tmp_path, {"a": line}))
 
 
+@pytest.mark.parametrize(
+    "text", ["[", "names: 5\nval: x", "names: {a: b}\nval: x", "val: x", "names: [a]", "5"]
+)
+def test_yaml_that_is_no_data_set(tmp_path: Path, text: str) -> None:
+    (tmp_path / "data.yaml").write_text(text)
+    with pytest.raises(UsageError, match=r"data\.yaml"):
+        find.boxes(tmp_path)
+
+
 def test_yolo_of_a_turned_picture(tmp_path: Path) -> None:
     yolo(tmp_path, {"a": "0 0.5 0.5 1 1\n"})
     exif = Image.Exif()
@@ -85,6 +94,17 @@ def test_voc(tmp_path: Path) -> None:
     dog, cat = data.annotations[:2]
     assert dog["bbox"] == [0, 10, 200, 90], "corners count from 1 and belong to the box"
     assert (dog["iscrowd"], cat["iscrowd"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("<width>200", "<width>wide"), ("<xmin>1", "<xmin>left"), ("<name>dog</name>", ""), ("</object>", "")],
+)
+def test_xml_that_is_no_annotation(tmp_path: Path, old: str, new: str) -> None:
+    file = voc(tmp_path) / "Annotations" / "b.xml"
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(InputError, match=r"b\.xml"):
+        find.boxes(tmp_path)
 
 
 def test_voc_split(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_model_of_other_classes() -> None:
 
 def test_a_mask_in_colours(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
-    with pytest.raises(InputError, match="in colours"):
+    with pytest.raises(InputError, match="no mask of class numbers, but RGB"):
         mask_folder.read(tmp_path / "a.png")
 
 

@@ -73,6 +73,8 @@ def test_a_picture_that_could_be_either(tmp_path: Path) -> None:
         ([{"image_id": 1}], "lacks"),
         ([{"image_id": 9, "category_id": 5, "score": 1, "bbox": [0, 0, 1, 1]}], "picture 9"),
         ([{"image_id": 1, "category_id": 5, "score": 1}], "neither bbox nor"),
+        ([{"image_id": 1, "category_id": 5, "score": "1", "bbox": [0, 0, 1, 1]}], "no number"),
+        ([{"image_id": 1, "category_id": 5, "score": 1, "bbox": [0, 0, None, 1]}], "no number"),
         ([{"image_id": 1, "category_id": 0, "score": 1, "bbox": [0, 0, 1, 1]}], r"none of .* \(5 to 5\)"),
     ],
 )

@@ -120,8 +120,9 @@ def test_an_id_twice_in_a_frame() -> None:
         tracks.figures({"a": [line(2, 1)]}, {"a": [line(2, 3), line(2, 3, 40)]})
 
 
-def test_a_line_that_is_none(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("1,1,0,0,5,5,1\n1,2,zero,0,5,5,1\n")
+@pytest.mark.parametrize("text", ["1,2,zero,0,5,5,1", "1,2,3", "nan,2,0,0,5,5", "inf,2,0,0,5,5", "{}"])
+def test_a_line_that_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.txt").write_text(f"1,1,0,0,5,5,1\n{text}\n")
     with pytest.raises(InputError, match=r"a\.txt:2"):
         list(mot_folder.read(tmp_path / "a.txt"))
 

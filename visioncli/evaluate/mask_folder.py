@@ -75,7 +75,8 @@ def read(path: Path) -> NDArray[np.uint8]:
         with Image.open(path) as image:
             if image.mode not in ("P", "L", "1"):
                 raise InputError(
-                    f"{path}: a mask in colours ({image.mode})", hint="a palette or grey PNG of class numbers"
+                    f"{path}: no mask of class numbers, but {image.mode}",
+                    hint="a palette or grey PNG of class numbers",
                 )
             return np.asarray(image.convert("L") if image.mode == "1" else image).astype(np.uint8)
     except (OSError, UnidentifiedImageError) as error:

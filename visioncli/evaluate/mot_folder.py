@@ -70,10 +70,11 @@ def read(path: Path) -> Iterator[Line]:
                 continue
             try:
                 values = [float(field) for field in fields]
-                frame, track, left, top, width, height = values[:6]
-            except ValueError as error:
+                left, top, width, height = values[2:6]
+                frame, track = int(values[0]), int(values[1])
+            except (ValueError, OverflowError, IndexError) as error:
                 raise InputError(f"{path}:{number}: not a line of MOTChallenge") from error
             confidence = values[6] if len(values) > 6 else 1.0
             # MOT15 has ten columns, with places in the world where later years have a class: all are people.
             kind = int(values[7]) if len(values) in (8, 9) and values[7] > 0 else PEDESTRIAN
-            yield int(frame), int(track), left, top, width, height, confidence, kind
+            yield frame, track, left, top, width, height, confidence, kind

@@ -140,6 +140,8 @@ def boxes(path: Path, data: BoxSet) -> BoxAnswers:
             raise UsageError(f"{path}: entry {i} lacks image_id, category_id or score")
         if not ("bbox" in row or "segmentation" in row):
             raise UsageError(f"{path}: entry {i} has neither bbox nor segmentation")
+        if not _is_number(row["score"]) or not _is_box(row.get("bbox", [0, 0, 0, 0])):
+            raise UsageError(f"{path}: entry {i}: its score or bbox is no number")
         if row["image_id"] not in known:
             raise UsageError(f"{path}: entry {i} is of picture {row['image_id']}, which the data set lacks")
     kept = [row for row in rows if row["category_id"] in data.names]
@@ -147,6 +149,14 @@ def boxes(path: Path, data: BoxSet) -> BoxAnswers:
         raise UsageError(f"{path}: has none of the data set's categories ({_numbers(data)})")
     unanswered = len(known - {row["image_id"] for row in rows})
     return BoxAnswers(kept, foreign=len(rows) - len(kept), unanswered=unanswered)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_box(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 4 and all(map(_is_number, value))
 
 
 def _numbers(data: BoxSet) -> str:

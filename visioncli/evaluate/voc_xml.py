@@ -47,7 +47,7 @@ def load(path: Path, split: str | None = None) -> BoxSet | None:
                     "category_id": numbers[_text(thing, "name", file)],
                     "bbox": [left, top, right - left, bottom - top],
                     "area": (right - left) * (bottom - top),
-                    "iscrowd": int(thing.findtext("difficult") or 0),
+                    "iscrowd": int((thing.findtext("difficult") or "0").strip() == "1"),
                 }
             )
     names = {c: label for label, c in numbers.items()}
@@ -69,7 +69,10 @@ def _picture(path: Path, file: Path, tree: ElementTree.Element, number: int) -> 
     size = tree.find("size")
     if size is None:
         raise InputError(f"{file}: has no size")
-    return Picture(number, where, int(_text(size, "width", file)), int(_text(size, "height", file)))
+    try:
+        return Picture(number, where, int(_text(size, "width", file)), int(_text(size, "height", file)))
+    except ValueError as error:
+        raise InputError(f"{file}: its size is no number") from error
 
 
 def _corners(thing: ElementTree.Element, file: Path) -> tuple[float, float, float, float]:

@@ -37,8 +37,13 @@ def load(file: Path, split: str | None = None) -> BoxSet:
     if not isinstance(tree, dict) or "names" not in tree:
         raise UsageError(f"{file}: no YOLO data set", hint="names and val are wanted")
     names = tree["names"]
-    classes = {int(c): str(n) for c, n in (names.items() if isinstance(names, dict) else enumerate(names))}
-    root = Path(tree.get("path") or ".")
+    try:
+        classes = {
+            int(c): str(n) for c, n in (names.items() if isinstance(names, dict) else enumerate(names))
+        }
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{file}: names must be a list, or a table of numbers and labels") from error
+    root = Path(str(tree.get("path") or "."))
     root = root if root.is_absolute() else file.parent / root
     if not root.is_dir():  # Ultralytics reads a relative path from its own folder of data sets
         root = file.parent
