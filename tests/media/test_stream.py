@@ -46,6 +46,7 @@ def live(url: str) -> Input:
 
 
 @rtsp
+@pytest.mark.slow
 def test_frames_and_times(clip: Path) -> None:
     with RtspServer(clip) as server, open_live(live(server.url), end=2.5) as reader:
         began = time.monotonic()
