@@ -129,6 +129,7 @@ class Model:
         runtime: str = "auto",
         imgsz: int | tuple[int, int] | None = None,
         trust: bool = False,
+        few: bool = False,
         say: Callable[[str], None] | None = None,
         features: bool = False,
     ) -> None:
@@ -147,7 +148,13 @@ class Model:
             lambda picture: self.adapter.prepare([picture]).inputs,
         )
         self.runtime = make(
-            self.adapter.network(), origin, runtime=runtime, device=device, precision=precision, say=say
+            self.adapter.network(),
+            origin,
+            runtime=runtime,
+            device=device,
+            precision=precision,
+            few=few,
+            say=say,
         )
         self.names: Sequence[str] = self.adapter.names
         self.task = self.adapter.task

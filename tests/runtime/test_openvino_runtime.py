@@ -206,6 +206,13 @@ def test_choices(tmp_path: Path) -> None:
     assert make(network(fp32_only=True, bf16=True), where, runtime="openvino").precision == "fp32"
 
 
+def test_few_pictures_are_compiled_for_the_second_time(tmp_path: Path) -> None:
+    where = origin(tmp_path)
+    assert make(network(), where, device="cpu", few=True).name == "torch"
+    assert make(network(), where, device="cpu", few=True).name == "openvino"
+    assert make(network(), origin(tmp_path, "other"), device="cpu").name == "openvino"
+
+
 def test_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It runs all the same, and says that it will take the time again."""
     (tmp_path / "file").write_text("")

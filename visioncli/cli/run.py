@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from visioncli.track.follow import Tracking
 
 DEFAULT_OUT = Path("vision-out")
+FEW = 2  # pictures
 _CHOSEN = {"device": "device", "precision": "precision", "runtime": "name"}  # what `auto` became
 NO_SHAPES = SegmentOutputs()
 
@@ -98,7 +99,7 @@ def run(
                 model = saved.model()
             else:
                 looks = tracking is not None and tracking.config.reid == "auto"
-                model = load_model(task, default or task, network, terminal, features=looks)
+                model = load_model(task, default or task, network, terminal, features=looks, few=_few(inputs))
         seen = media is not None or (tracking is not None and tracking.encoder is not None)
         settings = _settings(model, inputs, network, span, keep_images=seen, **answers)
         settings = replace(settings, tell=terminal.warn)
@@ -215,6 +216,15 @@ def _count(inputs: Inputs) -> int | None:
     return len(named) if named and all(Path(name).is_file() for name in named) else None
 
 
+def _few(inputs: Inputs) -> bool:
+    """Whether it is a picture or two, by their names."""
+    from visioncli.media.sniff import PICTURE_SUFFIXES
+
+    named = [*inputs.inputs, *inputs.image, *inputs.video]
+    suffixes = {Path(name).suffix.lower().removeprefix(".") for name in named}
+    return (_count(inputs) or FEW + 1) <= FEW and suffixes <= PICTURE_SUFFIXES
+
+
 def _pictures_only(found: Iterator[Input | Failure], option: str, hint: str) -> Iterator[Input | Failure]:
     """For an `option`: a video in the first place is refused now, one among the pictures when it comes."""
     from visioncli.media.frame import Failure, Input
@@ -302,9 +312,18 @@ def _media(
 
 
 def load_model(
-    task: str, default: str, network: Network, terminal: Terminal, *, features: bool = False
+    task: str,
+    default: str,
+    network: Network,
+    terminal: Terminal,
+    *,
+    features: bool = False,
+    few: bool = False,
 ) -> Model:
-    """The model that the options name, or the default of that key, with a note on stderr where one is due."""
+    """The model that the options name, or the default of that key, with a note on stderr where one is due.
+
+    `few`: the run is a picture or two, which alone are not worth compiling for.
+    """
     from visioncli.api import Model, choose
 
     resolved = choose(
@@ -325,6 +344,7 @@ def load_model(
         imgsz=size(network.imgsz),
         trust=network.trust_checkpoint,
         features=features,
+        few=few,
         say=terminal.note,
     )
     how = f"{model.runtime.name}, {model.runtime.precision} on {model.runtime.device}"

@@ -43,11 +43,13 @@ def make(
     runtime: str = "auto",
     device: str = "auto",
     precision: str = "auto",
+    few: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> Runtime:
     """The runtime for a network. UsageError for a device that is not there or a precision that it lacks.
 
-    `auto` takes OpenVINO on a CPU where the network has been compiled or can be in a moment, else torch.
+    `auto` takes OpenVINO on a CPU where the network has been compiled or can be in a moment, else torch. With
+    `few` pictures to come it does not compile what nobody has run here before.
     `say` is told, in a line, what takes long.
     """
     if runtime not in RUNTIMES:
@@ -60,7 +62,7 @@ def make(
         if device not in ("auto", "cpu"):
             raise UsageError(f"compiled networks run on the CPU, not on {device}", hint="use --runtime torch")
     if runtime != "torch" and origin is not None and network.compiles:
-        chosen = _compiled(network, origin, runtime, device, precision, say)
+        chosen = _compiled(network, origin, runtime, device, precision, few, say)
         if chosen is not None:
             return chosen
     from visioncli.runtime.torch_runtime import TorchRuntime
@@ -74,6 +76,7 @@ def _compiled(
     runtime: str,
     device: str,
     precision: str,
+    few: bool,
     say: Callable[[str], None] | None,
 ) -> Runtime | None:
     """The compiled network if it was asked for or is what `auto` stands for here."""
@@ -82,7 +85,7 @@ def _compiled(
         return None
     from visioncli.runtime import openvino_runtime as compiled
 
-    if not wanted and not (compiled.installed() and compiled.worth_it(network, origin)):
+    if not wanted and not (compiled.installed() and compiled.worth_it(network, origin, few)):
         return None
     try:
         return compiled.OpenVinoRuntime(network, origin, precision, say=say)

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache as once
 from pathlib import Path
 from typing import Any
@@ -55,10 +56,17 @@ def kept(network: Network, origin: Origin) -> bool:
     return cache.exists("network", _key(network, origin))
 
 
-def worth_it(network: Network, origin: Origin) -> bool:
-    """Whether to compile it unasked: what is not kept costs the first run a second or two (a nano YOLO)."""
-    if kept(network, origin):
+def worth_it(network: Network, origin: Origin, few: bool = False) -> bool:
+    """Whether to compile it unasked, which takes longer than a picture in torch: 4 s of CPU for a nano YOLO.
+
+    For `few` pictures only where the model has been run before: then there will be more of them.
+    """
+    if kept(network, origin) or (network.graph is not None):
         return True
+    if few and not cache.exists("asked", _key(network, origin)):
+        with suppress(OutputError):
+            cache.write("asked", _key(network, origin), b"", {"model": origin.name})
+        return False
     small = origin.weights.stat().st_size <= LARGEST
     return small and not cache.exists("unfit", _key(network, origin))
 
@@ -176,7 +184,7 @@ class OpenVinoRuntime:
         from visioncli.runtime.convert import convert
 
         began = time.monotonic()
-        cache.forget(self._key, ("network", "compiled", "unfit"))
+        cache.forget(self._key, ("network", "compiled", "unfit", "asked"))
         try:
             content = convert(self._network, self._origin)
         except UnfitError as error:
