@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from visioncli.render.style import WHITE, Colour, Style
 from visioncli.render.tags import blit, fitting_tag
@@ -71,16 +73,22 @@ def _draw_line(canvas: Image, line: Line, colour: Colour, width: int, size: int)
 
 def _draw_zone(canvas: Image, zone: Zone, colour: Colour, width: int) -> None:
     """The outline, and a thin fill."""
-    corners = np.array([_fixed(point) for point in zone.points], np.int32).reshape(-1, 1, 2)
-    inside = np.zeros(canvas.shape[:2], np.uint8)
-    cv2.fillPoly(inside, [corners], 255, cv2.LINE_8, _FRACTION)
-    x, y, w, h = cv2.boundingRect(inside)
-    if w and h:
-        part = canvas[y : y + h, x : x + w]
-        tinted = cv2.addWeighted(part, 1 - _FILL, np.full_like(part, WHITE), _FILL, 0)
-        cv2.copyTo(tinted, inside[y : y + h, x : x + w], part)
+    x, y, inside = _inside(zone, *canvas.shape[:2])
+    if inside.size:
+        part = canvas[y : y + inside.shape[0], x : x + inside.shape[1]]
+        cv2.copyTo(cv2.convertScaleAbs(part, alpha=1 - _FILL, beta=255 * _FILL), inside, part)
     _polyline(canvas, [*zone.points, zone.points[0]], _GROUND, width + 2)
     _polyline(canvas, [*zone.points, zone.points[0]], colour, width)
+
+
+@lru_cache(maxsize=16)
+def _inside(zone: Zone, height: int, width: int) -> tuple[int, int, NDArray[np.uint8]]:
+    """What of a picture is in a zone: 255 there, as the corner (x, y) and the crop around it."""
+    corners = np.array([_fixed(point) for point in zone.points], np.int32).reshape(-1, 1, 2)
+    inside = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(inside, [corners], 255, cv2.LINE_8, _FRACTION)
+    x, y, w, h = cv2.boundingRect(inside)
+    return x, y, inside[y : y + h, x : x + w].copy()
 
 
 def _polyline(canvas: Image, points: Sequence[Point], colour: Colour, width: int) -> None:
