@@ -59,8 +59,8 @@ def load(
     Without a name it is the default for `task` or, where its weights are neither here nor to be had within
     three seconds, `mini`, with a UserWarning. Weights that are not on this machine are downloaded unless
     `offline`. `imgsz` is px, one number or (height, width). With `features` detections come with features of
-    how each object looks, for `track(reid="auto")`. Raises UsageError (no such model or device) and ModelError
-    (weights not to be had, or refused).
+    how each object looks, for `track(reid="auto")`. Raises UsageError (no such model or device) and
+    ModelError (weights not to be had, or refused).
     """
     if imgsz is not None and (min(imgsz) if isinstance(imgsz, tuple) else imgsz) < 1:
         raise UsageError(f"imgsz must be at least 1, not {imgsz}")
