@@ -32,7 +32,7 @@ def frame(number: int) -> tuple[np.ndarray, np.ndarray]:
     picture = cv2.resize(ground, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
     boxes = []
     for i, colour in enumerate(COLOURS):
-        x, y, r = 60 + 5 * number * (1, 0.7, 0.9)[i], 60 + 100 * i + 8 * np.sin(number / 5 + i), 30 + 4 * i
+        x, y, r = 60 + 3 * number * (1, 0.7, 0.9)[i], 60 + 100 * i + 8 * np.sin(number / 5 + i), 30 + 4 * i
         cv2.circle(picture, (round(x), round(y)), r, colour, -1, cv2.LINE_AA)
         boxes.append([x - r, y - r, x + r, y + r])
     return picture, np.array(boxes, np.float32)
@@ -78,7 +78,7 @@ def learn(path: Path, steps: int = 300, seed: int = 0) -> Path:
         losses = model.compute_loss(
             [targets[i] for i in chosen], model.head(maps), [anchors[0]] * 6, [matched[i] for i in chosen]
         )
-        loss = losses["bbox_regression"] + losses["classification"]
+        loss = 3 * losses["bbox_regression"] + losses["classification"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

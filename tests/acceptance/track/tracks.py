@@ -217,10 +217,13 @@ def on_torchvision(tracker: str, world: World) -> str:
     clip, weights = learnt(world)
     model = f"ssdlite320_mobilenet_v3_large:{weights}"
     out = world.folder(f"discs {tracker}") / "tracks.txt"
-    world.vision("track", clip, "--model", model, "--tracker", tracker, "--no-media", "--mot", out)
+    # What a head learns in half a minute is rough: several boxes a disc, of which the best is wanted, and it
+    # jumps about, which TrackTrack's stricter matching does not forgive.
+    rough = ["--iou", 0.2, "--conf", 0.4] + ["--set", "match_thresh=0.9"] * (tracker == "tracktrack")
+    world.vision("track", clip, "--model", model, "--tracker", tracker, *rough, "--no-media", "--mot", out)
     truth = [(np.arange(3), frame(number)[1]) for number in range(LENGTH)]
     alike = idf1(read_mot(out, LENGTH), truth)
-    return bar(alike >= 0.8, f"IDF1 {alike:.3f} to three discs in {LENGTH} frames")
+    return bar(alike >= 0.85, f"IDF1 {alike:.3f} to three discs in {LENGTH} frames")
 
 
 for method in TRACKERS:
