@@ -100,7 +100,7 @@ class OpenVinoRuntime:
         self._lock = threading.Lock()
         self._compiled: dict[tuple[Shape | None, bool], Any] = {}
         self._seen: Counter[Shape] = Counter()
-        self._source: tuple[bytes, bytes] | None = None
+        self._held: bytes | None = None  # the network, where it cannot be kept in a file
         if not kept(network, origin):
             self._trace()
 
@@ -175,10 +175,8 @@ class OpenVinoRuntime:
         """The network in OpenVINO's form; traced again where what was kept is broken."""
         from visioncli.runtime.convert import unpacked
 
-        if self._source is None:
-            content = cache.read("network", self._key)
-            self._source = unpacked(content if content is not None else self._trace())
-        return self._source
+        content = self._held or cache.read("network", self._key)
+        return unpacked(content if content is not None else self._trace())
 
     def _trace(self) -> bytes:
         from visioncli.runtime.convert import convert
@@ -191,6 +189,8 @@ class OpenVinoRuntime:
             cache.write("unfit", self._key, str(error).encode())
             raise
         self._keep("network", self._key, content, None)
+        if not kept(self._network, self._origin):
+            self._held = content
         seconds = time.monotonic() - began
         if seconds > 1:
             self._say(f"{self._origin.name}: compiled for this CPU, once, in {seconds:.1f} s")
