@@ -10,7 +10,6 @@ mask mAP and mIoU above 0.5. On one core at low priority, some minutes each.
 from __future__ import annotations
 
 import argparse
-import itertools
 import math
 import os
 import subprocess
@@ -34,7 +33,7 @@ from tests.overfit import plugin
 from visioncli import records
 
 COCO_PICTURES = ("000000000776", "000000001675", "000000001818", "000000004795")
-VOC_PICTURES = ("2007_006171", "2008_001513", "2010_004994", "2011_000006")
+VOC_PICTURES = ("2007_006171", "2008_001513", "2010_004994", "2011_000006")  # of one size
 LRASPP = "lraspp_mobilenet_v3_large"
 SIDE = 260  # px of LR-ASPP's shorter side: half of its own, since one core trains it
 BAR = 0.5
@@ -115,7 +114,7 @@ def instance(coco: Path, folder: Path) -> float:
     targets = [target(truth, i["id"]) for i in images]
 
     network = plugin.network(
-        len(plugin.NAMES), box_batch_size_per_image=48, rpn_pre_nms_top_n_train=500,
+        len(plugin.NAMES), box_batch_size_per_image=32, rpn_pre_nms_top_n_train=500,
         rpn_post_nms_top_n_train=300,
     )  # fmt: skip
     pretrained = torch.load(
@@ -177,25 +176,14 @@ def semantic(voc: Path, folder: Path) -> float:
     """Mean IoU over the classes of the four pictures, void left out."""
     network = torchvision.models.get_model(LRASPP, weights=None, weights_backbone=None, num_classes=21)
     pairs = [pair(voc, name) for name in VOC_PICTURES]
-    heights, widths = (min(p.shape[axis] for p, _ in pairs) for axis in (1, 2))
-    inputs = torch.stack([p[:, :heights, :widths] for p, _ in pairs])
-    labels = torch.stack([t[:heights, :widths] for _, t in pairs])
+    inputs, labels = (torch.stack(parts) for parts in zip(*pairs, strict=True))
 
-    def error(inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def loss() -> torch.Tensor:
         return torch.nn.functional.cross_entropy(network(inputs)["out"], labels, ignore_index=255)
 
-    # With norms that follow the batch until there is something to go by, then with norms that stay as they
-    # will be, a whole picture at a time: four pictures are too few for their statistics to be the batch's.
     network.train()
-    train(network, lambda: error(inputs, labels), steps=40, rate=2e-3)
-    settle(network, [p[None] for p, _ in pairs])
-    turns = itertools.cycle(pairs)
-
-    def one() -> torch.Tensor:
-        picture, wanted = next(turns)
-        return error(picture[None], wanted[None])
-
-    train(network, one, steps=160, rate=2e-3)
+    train(network, loss, steps=60, rate=2e-3)
+    settle(network, inputs)
     weights = folder / f"{LRASPP}.pth"
     torch.save(network.state_dict(), weights)
 
@@ -206,7 +194,7 @@ def semantic(voc: Path, folder: Path) -> float:
     for line in lines:
         name = Path(line["source"]).stem
         with Image.open(voc / "masks" / f"{name}.png") as image:
-            wanted = np.array(image)
+            wanted = np.array(image).astype(np.int64)
         with Image.open(line["mask_file"]) as image:
             ours = np.array(image)
         assert ours.shape == wanted.shape
@@ -231,16 +219,14 @@ def pair(voc: Path, name: str) -> tuple[torch.Tensor, torch.Tensor]:
     return picture, torch.from_numpy(labels).long()
 
 
-def settle(network: torch.nn.Module, inputs: list[torch.Tensor]) -> None:
-    """Batch norms take the statistics of whole pictures, which they have not seen in training."""
-    norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the mean of all that comes
+def settle(network: torch.nn.Module, inputs: torch.Tensor) -> None:
+    """Batch norms take the statistics that they were trained with: those of the whole batch, of today."""
+    for norm in network.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.momentum = 1
     network.train()
     with torch.no_grad():
-        for one in inputs:
-            network(one.expand(2, -1, -1, -1))  # two of it: the pooled branch has a single pixel
+        network(inputs)
     network.eval()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import mobilenet_backbone
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNN, MaskRCNNHeads, MaskRCNNPredictor
 
 from visioncli.models.tv_segment import TorchvisionSegmenter
@@ -31,14 +31,15 @@ def card() -> Card:
 def network(classes: int, **options: Any) -> MaskRCNN:
     """The network without weights; `options` are those of the library's `MaskRCNN`."""
     backbone = mobilenet_backbone(
-        backbone_name="mobilenet_v2", weights=None, fpn=True, trainable_layers=6, returned_layers=[2, 3, 5]
+        backbone_name="mobilenet_v2", weights=None, fpn=True, trainable_layers=2, returned_layers=[2, 3, 5]
     )
     return MaskRCNN(
         backbone,
         min_size=SHORTER,
         max_size=LONGER,
         rpn_anchor_generator=AnchorGenerator(((32,), (64,), (128,), (256,)), ((0.5, 1.0, 2.0),) * 4),
-        box_predictor=FastRCNNPredictor(1024, classes),
+        box_head=TwoMLPHead(256 * 7 * 7, 256),
+        box_predictor=FastRCNNPredictor(256, classes),
         mask_head=MaskRCNNHeads(256, (64, 64), 1),
         mask_predictor=MaskRCNNPredictor(64, 64, classes),
         **options,
