@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import functools
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,14 @@ SLOW = {
     "retinanet_resnet50_fpn_v2": 240,
     "fcos_resnet50_fpn": None,
 }
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Large networks of seeded weights, which nobody asks for again."""
+    monkeypatch.setenv("VISION_CACHE", str(tmp_path / "kept"))
+    yield
+    shutil.rmtree(tmp_path / "kept", ignore_errors=True)
 
 
 @pytest.fixture(autouse=True, scope="module")
