@@ -233,7 +233,7 @@ def test_a_bug(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     _install_broken_plugin(tmp_path / "site", monkeypatch)
     run = command("detect", CAT, "--no-media", "--model", "broken")
     assert run.returncode == 1, run.stderr
-    (line,) = run.stderr.decode().splitlines()
+    *_, line = run.stderr.decode().splitlines()
     assert line.startswith("vision: a bug: ZeroDivisionError: its own fault")
     assert "cat.jpg" in line
     more = command("detect", CAT, "--no-media", "--model", "broken", "--debug")

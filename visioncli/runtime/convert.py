@@ -37,8 +37,8 @@ def convert(network: Network, origin: Origin) -> bytes:
     import torch
 
     module = network.build()
-    example = origin.example(_picture(*TRACED))
     try:
+        example = origin.example(_picture(*TRACED))
         with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what tracing would bake in is found by the check below
             traced = torch.jit.trace(  # type: ignore[no-untyped-call]
