@@ -46,9 +46,9 @@ def test_encodes_and_decodes_as_pycocotools(masks: Masks) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=12))
+@given(st.lists(st.integers(0, 2**28 - 1), min_size=1, max_size=12))
 def test_any_run_length_comes_back(runs: list[int]) -> None:
-    """Up to pictures of two thousand megapixels, runs of 0 in the middle too."""
+    """Runs of 0 in the middle too. Beyond 2**29 pycocotools writes past the end of its own buffer."""
     text = rle.to_string(np.array(runs, np.int64))
     size = [sum(runs), 1]
     assert coco.frPyObjects({"size": size, "counts": runs}, *size)["counts"].decode() == text

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.build_weights import ROOT
 from tests.conftest import Run
@@ -23,11 +25,29 @@ def samples() -> Path:
     return SAMPLES
 
 
+@pytest.fixture(scope="session")
+def compiled(weights: Path) -> None:
+    """What the commands' tests run is compiled, so that no test depends on which ran before it."""
+    from visioncli import load
+
+    before = os.environ.get("VISION_CACHE")
+    os.environ["VISION_CACHE"] = str(ROOT / "build" / "kept")
+    try:
+        with FileLock(ROOT / "build" / "kept.lock"):
+            load("yolo26n", weights_dir=weights, runtime="openvino")
+    finally:
+        if before is None:
+            del os.environ["VISION_CACHE"]
+        else:
+            os.environ["VISION_CACHE"] = before
+
+
 @pytest.fixture(params=["inside", pytest.param("process", marks=pytest.mark.slow)])
 def command(
     request: pytest.FixtureRequest,
     vision: Run,
     weights: Path,
+    compiled: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfdbinary: pytest.CaptureFixture[bytes],

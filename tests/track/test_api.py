@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from visioncli import UsageError, load
+from visioncli import load
+from visioncli.errors import UsageError
 from visioncli.results import Result
 
 
