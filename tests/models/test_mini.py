@@ -25,6 +25,7 @@ from visioncli.train.mini import evaluate
 from visioncli.train.mini.export import export
 
 WEIGHTS = PACKAGED / "mini.safetensors"
+SIZE = 416  # long side, the card's
 SAMPLES = [ROOT / "sample_media" / name for name in ("bus.jpg", "dog.jpg")]
 BUILT: dict[Adapter, torch.nn.Module] = {}
 MAKERS = {"detect": MiniDetector, "classify": MiniClassifier, "segment": MiniSegmenter}
@@ -66,33 +67,28 @@ def test_decoded_as_in_training() -> None:
 def test_boxes_of_the_evaluated_network(path: Path, net: MiniNet) -> None:
     """The same picture in, the same boxes out: decoded by torch, suppressed by torchvision."""
     picture = evaluate.read(path)
-    canvas, scale = evaluate.letterbox(picture, 320)
+    canvas, scale = evaluate.letterbox(picture, SIZE)
     with torch.inference_mode():
         sides, logits = net(evaluate.tensor(canvas))[1:3]
     boxes = evaluate.decode(sides, *evaluate.points(*canvas.shape[:2]))[0]
-    scores, classes = logits[0].sigmoid().max(0)
+    labels = resolve("mini", "detect").card.labels()
+    scores, classes = logits[0, [labels.index(name) for name in adapter("detect").names]].sigmoid().max(0)
     sure = scores > 0.05
     boxes, scores, classes = boxes[sure], scores[sure], classes[sure]
     keep = batched_nms(boxes, scores, classes, IOU)
     limit = torch.tensor([picture.shape[1], picture.shape[0]] * 2)
     (ours,) = run(adapter("detect"), [picture], Options(conf=0.05))
     assert isinstance(ours, Detections)
-    assert len(ours) == len(keep) > 3
-    assert ours.classes.tolist() == [evaluate_class(int(c)) for c in classes[keep]]
+    assert len(ours) == len(keep) > 1
+    assert ours.classes.tolist() == classes[keep].tolist()
     np.testing.assert_allclose(ours.scores, scores[keep], atol=1e-4)
     np.testing.assert_allclose(ours.boxes, (boxes[keep] / scale).clamp(min=0).minimum(limit), atol=1.5)
-
-
-def evaluate_class(number: int) -> int:
-    """COCO's class as the file that ships numbers it."""
-    labels = resolve("mini", "detect").card.labels()
-    return list(adapter("detect").names).index(labels[number])
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.stem)
 def test_map_of_the_evaluated_network(path: Path, net: MiniNet) -> None:
     picture = evaluate.read(path)
-    canvas, scale = evaluate.letterbox(picture, 320)
+    canvas, scale = evaluate.letterbox(picture, SIZE)
     height, width = (round(side * scale) for side in picture.shape[:2])
     with torch.inference_mode():
         logits = interpolate(net(evaluate.tensor(canvas))[3], canvas.shape[:2], mode="bilinear")
@@ -147,9 +143,9 @@ def test_sizes() -> None:
     picture = np.zeros((480, 640, 3), np.uint8)
     shapes = {
         imgsz: adapter("detect", imgsz=imgsz).prepare([picture]).inputs[0].shape[1:3]
-        for imgsz in [None, (416, 416), (256, 600)]
+        for imgsz in [None, (320, 320), (256, 600)]
     }
-    assert shapes == {None: (256, 320), (416, 416): (320, 416), (256, 600): (256, 352)}
+    assert shapes == {None: (320, 416), (320, 320): (256, 320), (256, 600): (256, 352)}
     assert adapter("classify", imgsz=(160, 160)).prepare([picture]).inputs[0].shape == (1, 160, 160, 3)
     with pytest.raises(UsageError, match="square"):
         adapter("classify", imgsz=(160, 192)).prepare([picture])

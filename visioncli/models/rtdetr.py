@@ -37,8 +37,11 @@ class RtDetr(UltralyticsAdapter):
         return Batch((np.stack([f[0] for f in fitted]),), tuple(f[1] for f in fitted))
 
     def network(self) -> Network:
-        """Boxes (N, Q, 4) as centre and size in 0..1, and class logits (N, Q, C)."""
-        return Network(self._build, ("boxes", "scores"), "rtdetr-1", compiles=True, fixed=True)
+        """Boxes (N, Q, 4) as centre and size in 0..1, and class logits (N, Q, C).
+
+        Not compiled: which queries go on is a ranking of close scores, and rounding changes who they are.
+        """
+        return Network(self._build, ("boxes", "scores"), "rtdetr-1")
 
     def _build(self) -> torch.nn.Module:
         import torch

@@ -33,7 +33,7 @@ Say = Callable[[str], None]
 # 14.5 in bf16, where one stream of two threads took 35.8 and 14.5 with batches of 8, 35.0 and 19.9 without.
 MOST_LANES = 8
 # A network compiled for one shape takes an eighth less time than one for all of them; compiling takes 0.2 s.
-OFTEN, MOST_SHAPES = 24, 4
+OFTEN, MOST_SHAPES = 24, 4  # pictures of a shape; shapes
 LARGEST = 400 << 20  # bytes of weights; larger networks are compiled when asked for, not by themselves
 
 _GREY = np.full((64, 64, 3), 127, np.uint8)
@@ -139,9 +139,10 @@ class OpenVinoRuntime:
         shares = getattr(self._thread, "shares", False)
         if (shape, shares) in self._compiled:
             return self._compiled[shape, shares]
-        self._seen[shape] += 1
+        first = shape not in self._seen
+        self._seen[shape] += shape[0][0]
         alone = (self._network.fixed and shape[0][0] == 1) or self._seen[shape] > OFTEN
-        if not alone and self._seen[shape] == 1:
+        if not alone and first:
             alone = cache.exists("compiled", self._compiled_key(shape))
         own = {s for s, _ in self._compiled if s is not None}
         key = (shape if alone and (shape in own or len(own) < MOST_SHAPES) else None), shares
