@@ -9,9 +9,21 @@ from typing import Annotated
 
 import typer
 
-from visioncli import config
 from visioncli.cli.help import Command
-from visioncli.cli.options import ANSWER, INPUT, MORE, OUTPUT, Network, takes
+from visioncli.cli.options import (
+    ANSWER,
+    INPUT,
+    OUTPUT,
+    Config,
+    Debug,
+    Force,
+    Iou,
+    MaxDet,
+    Network,
+    Quiet,
+    Verbose,
+    takes,
+)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -88,22 +100,8 @@ class EvalAnswers:
             rich_help_panel=ANSWER,
         ),
     ] = None
-    iou: Annotated[
-        float | None,
-        typer.Option(
-            "--iou",
-            metavar="X",
-            min=0,
-            max=1,
-            help="Overlap above which the weaker of two boxes goes; the library's default if not given.",
-            show_default=False,
-            rich_help_panel=ANSWER,
-        ),
-    ] = None
-    max_det: Annotated[
-        int,
-        typer.Option("--max-det", min=1, metavar="N", help="Most objects a picture.", rich_help_panel=ANSWER),
-    ] = 300
+    iou: Iou = None
+    max_det: MaxDet = 300
 
 
 @dataclass(frozen=True)
@@ -140,23 +138,11 @@ class EvalOutputs:
             rich_help_panel=OUTPUT,
         ),
     ] = None
-    force: Annotated[
-        bool, typer.Option("-f", "--force", help="Overwrite files that you named.", rich_help_panel=OUTPUT)
-    ] = False
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.", rich_help_panel=MORE)] = False
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more.", rich_help_panel=MORE)] = False
-    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks.", rich_help_panel=MORE)] = False
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            metavar="FILE",
-            help="Defaults of options, instead of vision.toml.",
-            is_eager=True,
-            callback=config.apply,
-            rich_help_panel=MORE,
-        ),
-    ] = None
+    force: Force = False
+    quiet: Quiet = False
+    verbose: Verbose = False
+    debug: Debug = False
+    config: Config = None
 
 
 @app.command("eval", cls=Command, epilog=EXAMPLES)

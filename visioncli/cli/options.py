@@ -30,6 +30,42 @@ def _models(ctx: typer.Context, incomplete: str) -> list[str]:
     return [c.name for c in every() if c.name.startswith(incomplete) and same_command(c.task, task)]
 
 
+# Options of several groups.
+Iou = Annotated[
+    float | None,
+    typer.Option(
+        "--iou",
+        metavar="X",
+        min=0,
+        max=1,
+        help="Overlap above which the weaker of two boxes goes; the library's default if not given.",
+        show_default=False,
+        rich_help_panel=ANSWER,
+    ),
+]
+MaxDet = Annotated[
+    int,
+    typer.Option("--max-det", min=1, metavar="N", help="Most objects a picture.", rich_help_panel=ANSWER),
+]
+Force = Annotated[
+    bool, typer.Option("-f", "--force", help="Overwrite files that you named.", rich_help_panel=OUTPUT)
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.", rich_help_panel=MORE)]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.", rich_help_panel=MORE)]
+Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks.", rich_help_panel=MORE)]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Defaults of options, instead of vision.toml.",
+        is_eager=True,
+        callback=config.apply,
+        rich_help_panel=MORE,
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Inputs:
     """What to look at."""
@@ -161,22 +197,8 @@ class DetectAnswers:
     conf: Annotated[
         float, typer.Option("--conf", min=0, max=1, metavar="X", help="Lowest score.", rich_help_panel=ANSWER)
     ] = 0.25
-    iou: Annotated[
-        float | None,
-        typer.Option(
-            "--iou",
-            metavar="X",
-            min=0,
-            max=1,
-            help="Overlap above which the weaker of two boxes goes; the library's default if not given.",
-            show_default=False,
-            rich_help_panel=ANSWER,
-        ),
-    ] = None
-    max_det: Annotated[
-        int,
-        typer.Option("--max-det", min=1, metavar="N", help="Most objects a picture.", rich_help_panel=ANSWER),
-    ] = 300
+    iou: Iou = None
+    max_det: MaxDet = 300
     classes: Annotated[
         str | None,
         typer.Option(
@@ -272,26 +294,14 @@ class Outputs:
     csv: Annotated[
         str | None, typer.Option("--csv", metavar="FILE", help="Results as CSV.", rich_help_panel=OUTPUT)
     ] = None
-    force: Annotated[
-        bool, typer.Option("-f", "--force", help="Overwrite files that you named.", rich_help_panel=OUTPUT)
-    ] = False
+    force: Force = False
     profile: Annotated[
         bool, typer.Option("--profile", help="Say where the time went.", rich_help_panel=MORE)
     ] = False
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.", rich_help_panel=MORE)] = False
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more.", rich_help_panel=MORE)] = False
-    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks.", rich_help_panel=MORE)] = False
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            metavar="FILE",
-            help="Defaults of options, instead of vision.toml.",
-            is_eager=True,
-            callback=config.apply,
-            rich_help_panel=MORE,
-        ),
-    ] = None
+    quiet: Quiet = False
+    verbose: Verbose = False
+    debug: Debug = False
+    config: Config = None
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from fractions import Fraction
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from visioncli.errors import InputError
 from visioncli.media.frame import Frame
@@ -40,14 +40,6 @@ class Feed(ABC):
     @abstractmethod
     def close(self) -> None:
         """Give it back."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class LiveReader(Reader):
@@ -135,7 +127,7 @@ class LiveReader(Reader):
     def _follow(self, feed: Feed) -> None:
         """Frames of one connection after the other."""
         while True:
-            with feed:
+            with closing(feed):
                 why = self._take(feed)
             if why is None:
                 return
