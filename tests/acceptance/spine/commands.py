@@ -89,7 +89,8 @@ def imports(world: World) -> str:
     for line in (["--help"], ["models", "list"]):
         there = imported(world, line)
         assert not there & set(HEAVY), f"vision {' '.join(line)} imports {sorted(there & set(HEAVY))}"
-    run = imported(world, ["detect", str(picture), "--model", str(model), "--no-media", "--quiet"])
+    quietly = ["--no-media", "--quiet", "--runtime", "torch"]
+    run = imported(world, ["detect", str(picture), "--model", str(model), *quietly])
     assert "torch" in run
     assert "torchvision" not in run, "a YOLO run imports torchvision"
     return "none of the heavy ones for --help and models list, no torchvision for a YOLO run"
