@@ -26,6 +26,7 @@ COMMANDS = {
     "segment": "Which pixels are what: a mask for each object, or a class for every pixel.",
     "track": "Who is who in video: boxes with ids that stay, by six trackers on any detector.",
     "eval": "Figures on standard data sets: mAP, top-1, mIoU, MOTA, with a report of the mistakes.",
+    "bench": "How fast a model runs on this machine: by runtime, precision and batch; memory, cold start.",
     "cache": "What is kept between runs: compiled networks; how much, and how to be rid of it.",
     "models": "The models there are, their weights, and what is on this machine.",
 }
@@ -123,17 +124,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def set_up_process() -> None:
+    """What a process of the command's has before anything else happens in it."""
+    # Before numpy is imported: the threads of its matrices wait by spinning, on the network's cores. Semantic
+    # maps took 33 ms of CPU a picture with two of them, 4 ms with one.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # OpenVINO's converter, which nothing here calls: 40 ms of CPU time less for a run that imports OpenVINO.
+    sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
+
+
 def console() -> None:
     """The command's process: `main`, then out, without taking torch's or OpenVINO's libraries apart.
 
     Torch's own end touches 120 MB of them and takes 0.5 s, for a process that is over. Everything of ours is
     closed by then, and what Python does at exit is done.
     """
-    # Before numpy is imported: the threads of its matrices wait by spinning, on the network's cores. Semantic
-    # maps took 33 ms of CPU a picture with two of them, 4 ms with one.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # OpenVINO's converter, which nothing here calls: 40 ms of CPU time less for a run that imports OpenVINO.
-    sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
+    set_up_process()
     try:
         main()
     except SystemExit as exit:
