@@ -8,6 +8,7 @@ import pty
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -228,9 +229,9 @@ def test_hostile_checkpoint(command: Command, tmp_path: Path) -> None:
     assert not (tmp_path / "payload-ran").exists()
 
 
-def test_a_bug(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("broken_plugin")
+def test_a_bug(command: Command) -> None:
     """A plugin whose adapter raises what it should not: one line that names the input; more with --debug."""
-    _install_broken_plugin(tmp_path / "site", monkeypatch)
     run = command("detect", CAT, "--no-media", "--model", "broken")
     assert run.returncode == 1, run.stderr
     *_, line = run.stderr.decode().splitlines()
@@ -241,10 +242,12 @@ def test_a_bug(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert b"Traceback" in more.stderr
 
 
-def _install_broken_plugin(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def broken_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A package with an entry point, as pip leaves it: a card whose adapter fails in `prepare`."""
     from visioncli.registry import lookup
 
+    site = tmp_path / "site"
     info = site / "broken-1.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
@@ -261,4 +264,6 @@ def _install_broken_plugin(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.setenv("PYTHONPATH", str(site))
+    lookup.plugins.cache_clear()
+    yield
     lookup.plugins.cache_clear()
