@@ -156,7 +156,7 @@ def in_a_browser(world: World) -> str:
         raise NotHereError("no browser is installed")
     folder, _, _ = world.once(report)
     page = folder / "index.html"
-    seen = look(page, world.folder("browser"), DRIVE)
+    seen = look(page, world.folder("browser of the report"), DRIVE)
     title = re.search(r"<title>(.*?)</title>", seen.dom)
     told = json.loads(title[1]) if title else {}
     fine = (
