@@ -181,8 +181,8 @@ def test_ctrl_c(tmp_path: Path) -> None:
     """What has been measured is printed, and nothing goes on behind it."""
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "visioncli", "bench", str(SAMPLES / "cat.jpg"), *QUICK[:-1], "1,2,3,4", "--json",
-         "--precision", "fp32", "--seconds", "2"],
+        [sys.executable, "-m", "visioncli", "bench", str(SAMPLES / "cat.jpg"), *QUICK[:-1], "1,2,3,4",
+         "--json", "--precision", "fp32", "--seconds", "2"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
     )  # fmt: skip
     deadline = time.monotonic() + 60

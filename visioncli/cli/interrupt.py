@@ -37,6 +37,9 @@ class Interrupt:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+        if self.code is not None and not self._draining and isinstance(error, Exception):
+            # An extension that was being imported made our SystemExit an error of its own.
+            raise SystemExit(self.code) from error
 
     def _on(self, number: int, frame: FrameType | None) -> None:
         self.code = 128 + number

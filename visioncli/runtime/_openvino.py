@@ -8,8 +8,11 @@ would use it (`convert_model`) is not made: see `convert.py`.
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +22,19 @@ _LOCK = threading.Lock()
 _TELEMETRY = "openvino_telemetry"
 
 
+@contextmanager
+def _held_signals() -> Iterator[None]:
+    """Ctrl-C waits: an exception out of a signal in the middle of an extension's import can crash it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def openvino() -> ModuleType:
     """The module `openvino`; UsageError where it is not installed."""
     with _LOCK:
@@ -26,7 +42,8 @@ def openvino() -> ModuleType:
         if not kept:
             sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # to Python: there is no such module
         try:
-            module = importlib.import_module("openvino")
+            with _held_signals():
+                module = importlib.import_module("openvino")
         except ImportError as error:
             raise UsageError(
                 f"OpenVINO cannot be used: {error}", hint="pip install openvino, or --runtime torch"
