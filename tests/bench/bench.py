@@ -14,7 +14,6 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Collection
@@ -25,22 +24,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.build_weights import build, shared  # noqa: E402
+from visioncli.bench import process  # noqa: E402
 
 MODEL = "yolo26n"
 MODES = ("predict", "track")
 BIN = Path(sys.executable).parent
-
-
-# A process's peak memory begins with what the one that forked it held: so a small one does.
-LAUNCHER = """
-import json, os, subprocess, sys, time
-began = time.perf_counter()
-process = subprocess.Popen(sys.argv[2:])
-_, status, usage = os.wait4(process.pid, 0)
-figures = time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
-with open(sys.argv[1], "w") as file:
-    json.dump((*figures, os.waitstatus_to_exitcode(status)), file)
-"""
 
 
 @dataclass(frozen=True)
@@ -141,18 +129,10 @@ def quiet_peer(folder: Path) -> dict[str, str]:
 
 def measure(command: list[object], environment: dict[str, str]) -> Run:
     """Run a process to its end. RuntimeError with its last words where it fails."""
-    with tempfile.TemporaryFile() as words, tempfile.NamedTemporaryFile("r") as figures:
-        subprocess.run(
-            [sys.executable, "-I", "-S", "-c", LAUNCHER, figures.name, *map(str, command)],
-            stdin=subprocess.DEVNULL, stdout=words, stderr=words, env=environment, check=True,
-        )  # fmt: skip
-        seconds, cpu, peak, code = json.load(figures)
-        if code:
-            words.seek(0)
-            last = words.read().decode("utf-8", "replace")[-800:]
-            raise RuntimeError(f"{Path(str(command[0])).name} ended with {code}: {last}")
-    unit = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kilobytes elsewhere
-    return Run(seconds, cpu, peak / unit)
+    done = process.run([str(part) for part in command], environment)
+    if done.code:
+        raise RuntimeError(f"{Path(str(command[0])).name} ended with {done.code}: {done.words[-800:]}")
+    return Run(done.seconds, done.cpu_s, done.peak_mb)
 
 
 def table(results: list[Contest]) -> str:
