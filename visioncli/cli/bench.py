@@ -16,10 +16,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visioncli import config
 from visioncli.cli.help import Command
 from visioncli.cli.interrupt import Interrupt
-from visioncli.cli.options import INPUT, MODEL, MORE, OUTPUT, Network, batch_size, size, takes
+from visioncli.cli.options import (
+    INPUT,
+    MODEL,
+    MORE,
+    OUTPUT,
+    Config,
+    Debug,
+    Network,
+    Quiet,
+    Recursive,
+    batch_size,
+    size,
+    takes,
+)
 from visioncli.errors import InputError, UsageError, VisionError
 from visioncli.output.terminal import Terminal, is_terminal
 from visioncli.output.text import plural, visible
@@ -57,9 +69,7 @@ class Subject:
             rich_help_panel=INPUT,
         ),
     ] = field(default_factory=list)
-    recursive: Annotated[
-        bool, typer.Option("-r", "--recursive", help="Go into sub-folders.", rich_help_panel=INPUT)
-    ] = False
+    recursive: Recursive = False
     task: Annotated[
         Task | None,
         typer.Option(
@@ -107,19 +117,9 @@ class Measuring:
     json: Annotated[
         bool, typer.Option("--json", help="All figures as JSON on stdout.", rich_help_panel=OUTPUT)
     ] = False
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.", rich_help_panel=MORE)] = False
-    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks.", rich_help_panel=MORE)] = False
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            metavar="FILE",
-            help="Defaults of options, instead of vision.toml.",
-            is_eager=True,
-            callback=config.apply,
-            rich_help_panel=MORE,
-        ),
-    ] = None
+    quiet: Quiet = False
+    debug: Debug = False
+    config: Config = None
 
 
 @app.command(cls=Command, epilog=EXAMPLES)

@@ -31,6 +31,9 @@ def _models(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 # Options of several groups.
+Recursive = Annotated[
+    bool, typer.Option("-r", "--recursive", help="Go into sub-folders.", rich_help_panel=INPUT)
+]
 Iou = Annotated[
     float | None,
     typer.Option(
@@ -101,9 +104,7 @@ class Inputs:
             "-0", "--null", help="Lists are separated by NUL (find -print0).", rich_help_panel=INPUT
         ),
     ] = False
-    recursive: Annotated[
-        bool, typer.Option("-r", "--recursive", help="Go into sub-folders.", rich_help_panel=INPUT)
-    ] = False
+    recursive: Recursive = False
     stride: Annotated[
         int, typer.Option("--stride", min=1, metavar="N", help="Every Nth frame.", rich_help_panel=INPUT)
     ] = 1

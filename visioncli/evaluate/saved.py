@@ -166,30 +166,40 @@ def _numbers(data: BoxSet) -> str:
 def _boxes_of_record(path: Path, data: BoxSet) -> BoxAnswers:
     record = read_record(path)
     matching = match(record.names, data.names)
-    places = Places([p.path for p in data.pictures])
-    rows: list[Row] = []
-    seen: set[int] = set()
-    strangers = 0
-    for line in record.results:
-        place = places.find(line["source"])
-        if place is None:
-            strangers += 1
-            continue
-        if place in seen:
-            raise UsageError(f"{path}: {line['source']} occurs twice")
-        seen.add(place)
-        rows += _record_rows(line, data.pictures[place].id, matching, path)
-    if not seen:
-        raise UsageError(f"{path}: has no answer to a picture of the data set")
+    answered = _by_place(record, [p.path for p in data.pictures], path)
+    rows = [
+        row
+        for place, line in answered.items()
+        for row in _record_rows(line, data.pictures[place].id, matching, path)
+    ]
     return BoxAnswers(
         rows,
         record.model,
         matching,
         record.names,
-        unanswered=len(data.pictures) - len(seen),
-        strangers=strangers,
+        unanswered=len(data.pictures) - len(answered),
+        strangers=len(record.results) - len(answered),
         conf=record.options.get("conf"),
     )
+
+
+def _by_place(record: Record, pictures: Sequence[Path], path: Path) -> dict[int, Line]:
+    """The record's lines by the place of their picture in the data set, in the record's order.
+
+    UsageError where a picture occurs twice, or none of them does.
+    """
+    places = Places(pictures)
+    found: dict[int, Line] = {}
+    for line in record.results:
+        place = places.find(line["source"])
+        if place is None:
+            continue
+        if place in found:
+            raise UsageError(f"{path}: {line['source']} occurs twice")
+        found[place] = line
+    if not found:
+        raise UsageError(f"{path}: has no answer to a picture of the data set")
+    return found
 
 
 def _record_rows(line: Line, image: int, matching: Matching, path: Path) -> Iterator[Row]:
@@ -230,28 +240,18 @@ def labels(path: Path, data: LabelSet, matched: Callable[[Sequence[str]], Matchi
         raise UsageError(f"{path}: no record", hint="vision classify --jsonl FILE writes one")
     record = read_record(path)
     matching = matched(record.names)
-    places = Places(data.paths)
-    guesses: dict[int, Guess] = {}
-    strangers, k = 0, len(record.names)
-    for line in record.results:
-        place = places.find(line["source"])
-        if place is None:
-            strangers += 1
-            continue
-        if place in guesses:
-            raise UsageError(f"{path}: {line['source']} occurs twice")
+    answered = _by_place(record, data.paths, path)
+    guesses: list[Guess] = []
+    k = len(record.names)
+    for place, line in answered.items():
         rows = line["results"]
         k = min(k, len(rows))
         classes = [-1 if (c := matching.to_data.get(row["class"])) is None else c for row in rows]
         if any("box" in row or "score" not in row for row in rows):
             raise UsageError(f"{path}: not a record of vision classify")
-        guesses[place] = Guess(place, classes, [row["score"] for row in rows], [row["label"] for row in rows])
-    if not guesses:
-        raise UsageError(f"{path}: has no answer to a picture of the data set")
-    unanswered = len(data.paths) - len(guesses)
-    return LabelAnswers(
-        list(guesses.values()), k, record.names, matching, record.model, unanswered, strangers
-    )
+        guesses.append(Guess(place, classes, [row["score"] for row in rows], [row["label"] for row in rows]))
+    unanswered, strangers = len(data.paths) - len(answered), len(record.results) - len(answered)
+    return LabelAnswers(guesses, k, record.names, matching, record.model, unanswered, strangers)
 
 
 def tracks(path: Path, data: TrackSet) -> tuple[dict[str, list[MotLine]], str | None]:

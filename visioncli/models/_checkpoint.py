@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,3 +114,21 @@ class UltralyticsAdapter:
     def names(self) -> Sequence[str]:
         """Labels by class index."""
         return self._checkpoint.names
+
+
+def from_pixels(
+    model: torch.nn.Module, outputs: Callable[[Any], tuple[torch.Tensor, ...]]
+) -> torch.nn.Module:
+    """The network taking uint8 (N, H, W, 3); `outputs` picks from what its `predict` gives."""
+    import torch
+
+    class FromPixels(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            picture = pixels.permute(0, 3, 1, 2).float() / 255
+            return tuple(o.float() for o in outputs(self.model.predict(picture)))  # type: ignore[operator]
+
+    return FromPixels().eval()

@@ -18,12 +18,11 @@ from visioncli.errors import ModelError, UsageError
 from visioncli.models import Array, Batch, Network, Options
 from visioncli.models.geometry import Interpolation, resize_and_crop, softmax, top_k
 from visioncli.models.letterbox import PAD_VALUE, Letterbox, whole_strides
-from visioncli.models.nms import nms
 from visioncli.models.semantic import regions
 from visioncli.models.upsample import identity, stretch
-from visioncli.models.yolo_detect import anchor_points, candidates, decode
+from visioncli.models.yolo_detect import anchor_points, kept
 from visioncli.registry.header import answered
-from visioncli.results import Detections, Floats, Image, Prediction
+from visioncli.results import Floats, Image, Prediction
 
 if TYPE_CHECKING:
     import torch
@@ -99,23 +98,7 @@ class MiniDetector(_Fitted):
         height, width = batch.inputs[0].shape[1:3]
         anchors, steps = anchor_points(height, width, STRIDES)
         rows = zip(sides, scores, batch.geometry, strict=True)
-        return [self._one(*row, anchors, steps, options) for row in rows]
-
-    def _one(
-        self, sides: Floats, logits: Floats, box: Letterbox, anchors: Floats, steps: Floats, options: Options
-    ) -> Detections:
-        found, scores, classes = candidates(logits, options)
-        if not len(found):
-            return Detections.empty()
-        placed = decode(sides[:, found], anchors[found], steps[found])
-        keep = nms(
-            placed,
-            scores,
-            None if options.agnostic_nms else classes,
-            IOU if options.iou is None else options.iou,
-            options.max_det,
-        )
-        return Detections(box.boxes(placed[keep]), scores[keep], classes[keep])
+        return [kept(side, score, anchors, steps, box, options, iou=IOU)[0] for side, score, box in rows]
 
 
 class MiniSegmenter(_Fitted):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from visioncli.models import Array, Batch, Network, Options
-from visioncli.models._checkpoint import UltralyticsAdapter
+from visioncli.models._checkpoint import UltralyticsAdapter, from_pixels
 from visioncli.models.geometry import sigmoid
 from visioncli.models.letterbox import Letterbox, stretch, whole_strides
 from visioncli.results import Detections, Floats, Image, Prediction
@@ -44,19 +44,7 @@ class RtDetr(UltralyticsAdapter):
         return Network(self._build, ("boxes", "scores"), "rtdetr-1")
 
     def _build(self) -> torch.nn.Module:
-        import torch
-
-        class Queries(torch.nn.Module):
-            def __init__(self, model: torch.nn.Module) -> None:
-                super().__init__()
-                self.model = model
-
-            def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-                picture = pixels.permute(0, 3, 1, 2).float() / 255
-                _, (boxes, scores, *_) = self.model.predict(picture)  # type: ignore[operator]
-                return boxes[-1].float(), scores[-1].float()
-
-        return Queries(self._checkpoint.fused()).eval()
+        return from_pixels(self._checkpoint.fused(), lambda raw: (raw[1][0][-1], raw[1][1][-1]))
 
     def finish(self, outputs: Sequence[Array], batch: Batch, options: Options) -> list[Prediction]:
         """The best (query, class) pairs above the threshold."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from visioncli.models import Array, Batch, Network, Options
-from visioncli.models._checkpoint import UltralyticsAdapter
+from visioncli.models._checkpoint import UltralyticsAdapter, from_pixels
 from visioncli.models.geometry import resize_and_crop, softmax, top_k
 from visioncli.results import Image, Prediction
 
@@ -39,19 +39,7 @@ class YoloClassifier(UltralyticsAdapter):
         return Network(self._build, ("logits",), "yolo-classify-1", compiles=True, fixed=True)
 
     def _build(self) -> torch.nn.Module:
-        import torch
-
-        class Logits(torch.nn.Module):
-            def __init__(self, model: torch.nn.Module) -> None:
-                super().__init__()
-                self.model = model
-
-            def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor]:
-                picture = pixels.permute(0, 3, 1, 2).float() / 255
-                _, logits = self.model.predict(picture)  # type: ignore[operator]
-                return (logits.float(),)
-
-        return Logits(self._checkpoint.fused()).eval()
+        return from_pixels(self._checkpoint.fused(), lambda raw: (raw[1],))
 
     def finish(self, outputs: Sequence[Array], batch: Batch, options: Options) -> list[Prediction]:
         """The k best classes."""

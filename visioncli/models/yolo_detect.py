@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from visioncli.models import Array, Batch, Network, Options
-from visioncli.models._checkpoint import UltralyticsAdapter
+from visioncli.models._checkpoint import UltralyticsAdapter, from_pixels
 from visioncli.models.geometry import sigmoid
 from visioncli.models.letterbox import Letterbox, letterbox, whole_strides
 from visioncli.models.nms import nms
@@ -84,20 +84,34 @@ class YoloDetector(Letterboxed):
     def _kept(
         self, boxes: Floats, logits: Floats, anchors: Floats, steps: Floats, fit: Letterbox, options: Options
     ) -> tuple[Detections, Ints]:
-        """The objects of one picture, and the anchor that each comes from."""
-        found, scores, classes = candidates(logits, options)
-        if not len(found):
-            return Detections.empty(), found
-        placed = decode(boxes[:, found], anchors[found], steps[found])
-        keep = nms(
-            placed,
-            scores,
-            None if options.agnostic_nms else classes,
-            IOU if options.iou is None else options.iou,
-            options.max_det,
-            offset=CLASS_OFFSET,
-        )
-        return Detections(fit.boxes(placed[keep]), scores[keep], classes[keep]), found[keep]
+        return kept(boxes, logits, anchors, steps, fit, options, iou=IOU, offset=CLASS_OFFSET)
+
+
+def kept(
+    boxes: Floats,
+    logits: Floats,
+    anchors: Floats,
+    steps: Floats,
+    fit: Letterbox,
+    options: Options,
+    *,
+    iou: float,
+    offset: float | None = None,
+) -> tuple[Detections, Ints]:
+    """The objects of one picture, and the anchor that each comes from; `iou` where the options name none."""
+    found, scores, classes = candidates(logits, options)
+    if not len(found):
+        return Detections.empty(), found
+    placed = decode(boxes[:, found], anchors[found], steps[found])
+    keep = nms(
+        placed,
+        scores,
+        None if options.agnostic_nms else classes,
+        iou if options.iou is None else options.iou,
+        options.max_det,
+        offset=offset,
+    )
+    return Detections(fit.boxes(placed[keep]), scores[keep], classes[keep]), found[keep]
 
 
 def raw_head(model: torch.nn.Module, outputs: Sequence[str] = ("boxes", "scores")) -> torch.nn.Module:
@@ -107,18 +121,6 @@ def raw_head(model: torch.nn.Module, outputs: Sequence[str] = ("boxes", "scores"
     sees at each anchor, the channels of each level averaged in groups down to the level with the fewest.
     """
     import torch
-
-    class RawYolo(torch.nn.Module):
-        def __init__(self, model: torch.nn.Module) -> None:
-            super().__init__()
-            self.model = model
-            head: Any = model.model[-1]  # type: ignore[index]
-            head.__class__ = _raw(type(head))
-
-        def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            picture = pixels.permute(0, 3, 1, 2).float() / 255
-            raw = self.model.predict(picture)  # type: ignore[operator]
-            return tuple(raw[name].float() for name in outputs)
 
     def _raw(head: type[torch.nn.Module]) -> type[torch.nn.Module]:
         """The head's class with decoding taken off: its convolutions only."""
@@ -138,7 +140,9 @@ def raw_head(model: torch.nn.Module, outputs: Sequence[str] = ("boxes", "scores"
 
         return RawHead
 
-    return RawYolo(model).eval()
+    head: Any = model.model[-1]  # type: ignore[index]
+    head.__class__ = _raw(type(head))
+    return from_pixels(model, lambda raw: tuple(raw[name] for name in outputs))
 
 
 def anchor_points(height: int, width: int, strides: Sequence[int]) -> tuple[Floats, Floats]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from visioncli.models import Array, Batch, Network, Options
+from visioncli.models._checkpoint import from_pixels
 from visioncli.models.semantic import regions
 from visioncli.models.upsample import to_picture
 from visioncli.models.yolo_detect import Letterboxed
@@ -25,18 +26,7 @@ class YoloSemantic(Letterboxed):
         return Network(self._build, ("logits",), "yolo-semantic-1", compiles=True)
 
     def _build(self) -> torch.nn.Module:
-        import torch
-
-        class Logits(torch.nn.Module):
-            def __init__(self, model: torch.nn.Module) -> None:
-                super().__init__()
-                self.model = model
-
-            def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor]:
-                picture = pixels.permute(0, 3, 1, 2).float() / 255
-                return (self.model.predict(picture).float(),)  # type: ignore[operator]
-
-        return Logits(self._checkpoint.fused()).eval()
+        return from_pixels(self._checkpoint.fused(), lambda raw: (raw,))
 
     def finish(self, outputs: Sequence[Array], batch: Batch, options: Options) -> list[Prediction]:
         """Logits upsampled to the network's input, without its padding to the picture, then the largest."""
