@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ import torch
 from visioncli.errors import UsageError
 from visioncli.models import Network
 from visioncli.runtime import make
-from visioncli.runtime.torch_runtime import TorchRuntime, pick_device, pick_precision
+from visioncli.runtime.torch_runtime import NO_TF32, TorchRuntime, pick_device, pick_precision
 
 CPU = torch.device("cpu")
 
@@ -125,8 +126,36 @@ def test_nothing_global(pictures: np.ndarray) -> None:
     assert state() == before
 
 
+def test_tf32_is_off_until_the_last_thread_is_out() -> None:
+    """cuDNN's switch is one for all threads: the first to leave must not turn it on under the other."""
+    before = torch.backends.cudnn.allow_tf32
+    inside, leave = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with NO_TF32:
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=other)
+    try:
+        torch.backends.cudnn.allow_tf32 = True
+        with NO_TF32:
+            thread.start()
+            assert inside.wait(10)
+        assert not torch.backends.cudnn.allow_tf32
+        leave.set()
+        thread.join()
+        assert torch.backends.cudnn.allow_tf32
+    finally:
+        leave.set()
+        torch.backends.cudnn.allow_tf32 = before
+
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@needs_gpu
 def test_fp32_on_a_gpu_is_fp32() -> None:
     """TF32 is off: a sum that it would round stays exact to 1e-5."""
     pictures = np.random.default_rng(0).random((4, 3, 64, 64), np.float32)
@@ -137,3 +166,30 @@ def test_fp32_on_a_gpu_is_fp32() -> None:
     half = make(small(), device="cuda")
     assert half.precision == "fp16"
     assert np.abs(half((pictures,))[0] - here).max() < 0.02
+
+
+class Odd(torch.nn.Module):
+    """uint8 pictures in; outputs that are strided, expanded, and of whole numbers."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        y = x.permute(0, 3, 1, 2).float() / 255
+        return y, y.mean((1, 2, 3))[:, None].expand(-1, 5), x.flatten(1).long().sum(1)
+
+
+@pytest.mark.gpu
+@needs_gpu
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_copies_through_pinned_memory(precision: str) -> None:
+    """What came out stays as it was while later batches go through the same pinned memory."""
+    network = Network(Odd, ("strided", "expanded", "whole"), "1")
+    there = TorchRuntime(network, "cuda", precision)
+    here = TorchRuntime(network, "cpu", "fp32")
+    random = np.random.default_rng(0)
+    batches = [random.integers(0, 256, (4, 33, 47, 3), np.uint8) for _ in range(8)]
+    for batch in batches[::2]:
+        batch.setflags(write=False)
+    answers = [there((batch,)) for batch in batches]
+    for batch, answer in zip(batches, answers, strict=True):
+        for got, wanted in zip(answer, here((batch,)), strict=True):
+            assert (got.shape, got.dtype) == (wanted.shape, wanted.dtype)
+            assert np.allclose(got, wanted, atol=1e-3)

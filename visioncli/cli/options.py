@@ -137,7 +137,10 @@ class Network:
     device: Annotated[
         str,
         typer.Option(
-            "--device", metavar="auto|cpu|cuda[:N]|mps", help="Where it runs.", rich_help_panel=MODEL
+            "--device",
+            metavar="auto|cpu|cuda[:N,…]|mps",
+            help="Where it runs; cuda:0,1 is two GPUs.",
+            rich_help_panel=MODEL,
         ),
     ] = "auto"
     batch: Annotated[

@@ -48,9 +48,10 @@ def make(
 ) -> Runtime:
     """The runtime for a network. UsageError for a device that is not there or a precision that it lacks.
 
+    `device` may name several GPUs, like `cuda:0,1`: each has a copy of the network.
     `auto` takes OpenVINO on a CPU where the network has been compiled or can be in a moment, else torch. With
     `few` pictures to come it does not compile what nobody has run here before.
-    `say` is told, in a line, what takes long.
+    `say` is told, in a line, what takes long, and where memory is short.
     """
     if runtime not in RUNTIMES:
         raise UsageError(f"unknown runtime {runtime!r}", hint=f"one of {', '.join(RUNTIMES)}")
@@ -65,9 +66,13 @@ def make(
         chosen = _compiled(network, origin, runtime, device, precision, few, say)
         if chosen is not None:
             return chosen
+    if "," in device:
+        from visioncli.runtime.several import SeveralRuntime, pick_devices
+
+        return SeveralRuntime(network, pick_devices(device), precision, say=say)
     from visioncli.runtime.torch_runtime import TorchRuntime
 
-    return TorchRuntime(network, device, precision)
+    return TorchRuntime(network, device, precision, say=say)
 
 
 def _compiled(
