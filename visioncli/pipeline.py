@@ -124,7 +124,7 @@ class _Job:
     @property
     def bytes(self) -> int:
         """What it holds in memory."""
-        return self.frame.image.nbytes + sum(a.nbytes for a in self.batch.inputs)
+        return self.frame.pixels.nbytes + sum(a.nbytes for a in self.batch.inputs)
 
 
 def run(
@@ -181,7 +181,7 @@ def _read(
         with profile.stage("prepare"), _named(input, frame):
             batch = prepare(adapter, [frame.image], settings.options)
         size = frame.width, frame.height
-        kept = frame if settings.keep_images else replace(frame, image=NO_IMAGE)
+        kept = frame if settings.keep_images else replace(frame, pixels=NO_IMAGE)
         return _Job(input, kept, size, batch, seen, gate)
 
     def later(input: Input, frame: Frame, seen: Any, gate: threading.Semaphore | None) -> Future[_Job]:

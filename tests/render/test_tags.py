@@ -25,11 +25,11 @@ def test_a_tracked_object_shows_its_id_and_no_score() -> None:
     expected = fitting_tag("#12 car", 0.0, GREY, 16, 500, scores=False)
     assert tag is not None
     assert expected is not None
-    assert np.array_equal(tag[0], expected[0])
+    assert np.array_equal(tag.pixels, expected.pixels)
     later = replace(tracked, scores=np.array([0.5, 0.77], np.float32))
     again = object_tag(later, 1, NAMES, GREY, 16, 500, scores=True)
     assert again is not None
-    assert np.array_equal(tag[0], again[0]), "nothing flickers from frame to frame"
+    assert np.array_equal(tag.pixels, again.pixels), "nothing flickers from frame to frame"
 
 
 def test_any_other_object_shows_its_score() -> None:
@@ -37,7 +37,7 @@ def test_any_other_object_shows_its_score() -> None:
     expected = fitting_tag("person 0.91", 0.0, GREY, 16, 500, scores=False)
     assert tag is not None
     assert expected is not None
-    assert np.array_equal(tag[0], expected[0])
+    assert np.array_equal(tag.pixels, expected.pixels)
 
 
 def test_colours_by_id() -> None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from visioncli.results import Image
+
+if TYPE_CHECKING:
+    from visioncli.media.yuv import Yuv
 
 Kind = Literal["picture", "video", "camera"]
 
@@ -44,12 +49,13 @@ class Failure:
 class Frame:
     """One upright picture: `image` (H, W, 3) uint8 RGB, C-contiguous.
 
+    `pixels` is that picture, or a video's frame as decoded, of which `image` is made when it is asked for.
     `index` (from 0, as decoded, before stride) and `time` (seconds) are None for a still picture. `format` is
     Pillow's name of a picture's format and `icc` its colour profile, kept for the annotated copy. `pts` is
     `time` exactly, as the writer of a video wants it.
     """
 
-    image: Image = field(repr=False)
+    pixels: Image | Yuv = field(repr=False)
     index: int | None = None
     time: float | None = None
     format: str | None = None
@@ -57,11 +63,16 @@ class Frame:
     pts: Fraction | None = None
 
     @property
+    def image(self) -> Image:
+        """(H, W, 3) uint8 RGB, C-contiguous."""
+        return self.pixels if isinstance(self.pixels, np.ndarray) else self.pixels.rgb()
+
+    @property
     def width(self) -> int:
         """Pixels across."""
-        return int(self.image.shape[1])
+        return int(self.pixels.shape[1])
 
     @property
     def height(self) -> int:
         """Pixels down."""
-        return int(self.image.shape[0])
+        return int(self.pixels.shape[0])

@@ -28,6 +28,7 @@ from visioncli.errors import InputError, UsageError
 from visioncli.media.frame import Frame, Input
 from visioncli.media.reader import Reader, VideoInfo
 from visioncli.media.sniff import HEAD, Media, sniff
+from visioncli.media.yuv import Yuv
 from visioncli.results import Image
 
 # A playlist that calls itself a video must not make FFmpeg open a connection.
@@ -225,10 +226,12 @@ class VideoReader(Reader):
             index = self.frames
             self.frames += 1
             if index % self._stride == 0:
-                yield Frame(self._rgb(frame), index=index, time=float(time), pts=time)
+                yield Frame(self._pixels(frame), index=index, time=float(time), pts=time)
 
-    def _rgb(self, frame: VideoFrame) -> Image:
-        """Upright RGB."""
+    def _pixels(self, frame: VideoFrame) -> Image | Yuv:
+        """Upright: as decoded where it is nothing unusual, else RGB."""
+        if self._turn_of(frame) == _Turn() and Yuv.fits(frame):
+            return Yuv(frame)
         return np.ascontiguousarray(self._turn_of(frame)(to_rgb(frame, self._reformatter, self.name)))
 
     def _turn_of(self, frame: VideoFrame) -> _Turn:

@@ -19,6 +19,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from visioncli.errors import OutputError
 from visioncli.media.atomic import commit, discard, output_error, temporary_name
 from visioncli.media.audio_copy import AudioTrack, plain
+from visioncli.media.yuv import Yuv
 from visioncli.results import Image
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _PRESET = "veryfast"
 _X264 = "aq-mode=3:qcomp=0.42:bframes=5:subme=1:me=dia"
 _CLOCK = 90_000  # ticks a second where the input's own time base does not suit MP4
 _HD = 720  # from this height on players expect BT.709, below it BT.601
+_BT709, _SMPTE170M = 1, 6  # as FFmpeg numbers matrices
 
 
 class VideoWriter:
@@ -53,6 +55,7 @@ class VideoWriter:
 
     The first picture sets the size. An odd width or height gets one more column or row, a copy of the last
     (yuv420p has only even sizes); a later picture of another size is scaled into the first's on black.
+    Planes (`Yuv`) are encoded as they are, and the video's colours are tagged as the first picture's.
     Timestamps are those given, to within half a tick of the time base. The first may be above zero (a player
     waits); where it is below, all times are moved so that it is zero.
 
@@ -85,12 +88,16 @@ class VideoWriter:
         self._audio: AudioTrack | None = None
         self._reformatter = VideoReformatter()
         self._size = (0, 0)  # width, height of the first picture
+        self._colours = _rgb_colours(0)  # of the first picture, see `Yuv.colours`
         self._shift = Fraction(0)
         self._last_tick: int | None = None
         self._ended = False
 
-    def write(self, image: Image, time: float | Fraction) -> None:
-        """Append (H, W, 3) uint8 RGB to be shown at `time` (s), which is later than the picture's before."""
+    def write(self, image: Image | Yuv, time: float | Fraction) -> None:
+        """Append a picture to be shown at `time` (s), which is later than the one's before.
+
+        (H, W, 3) uint8 RGB, or planes, which are given away: they are encoded as they are.
+        """
         if self._ended:
             raise ValueError(f"{self.path} is closed")
         moment = Fraction(time)
@@ -152,12 +159,13 @@ class VideoWriter:
         else:
             self.abort()
 
-    def _open(self, image: Image, first: Fraction) -> None:
+    def _open(self, image: Image | Yuv, first: Fraction) -> None:
         """Start the file: with sound if there is any that MP4's header takes, else without."""
         if self._cut[0] or first < 0:
             self._shift = first
         height, width = image.shape[:2]
         self._size = (width, height)
+        self._colours = image.colours if isinstance(image, Yuv) else _rgb_colours(min(width, height))
         if self._audio_from is not None and self._info.has_audio:
             try:
                 self._start(sound=True)
@@ -186,11 +194,7 @@ class VideoWriter:
         context.thread_count = self._threads
         context.options = {"crf": str(_CRF), "preset": _PRESET, "x264-params": _X264}
         context.sample_aspect_ratio = _upright(self._info.sample_aspect_ratio, self._info.rotation)
-        # RGB carries no primaries of its own: what comes in is shown as sRGB, whose primaries BT.709 shares.
-        context.color_primaries = ColorPrimaries.BT709
-        context.color_trc = ColorTrc.BT709
-        context.colorspace = 1 if self._hd else 6  # FFmpeg's AVCOL_SPC_BT709, AVCOL_SPC_SMPTE170M
-        context.color_range = ColorRange.MPEG
+        context.colorspace, context.color_range, context.color_primaries, context.color_trc = self._colours
         if sound:
             assert self._audio_from is not None
             self._audio = AudioTrack(
@@ -203,29 +207,32 @@ class VideoWriter:
             )
         self._container.start_encoding()
 
-    @property
-    def _hd(self) -> bool:
-        return min(self._size) >= _HD
-
-    def _frame(self, image: Image, tick: int) -> av.VideoFrame:
+    def _frame(self, image: Image | Yuv, tick: int) -> av.VideoFrame:
         """The picture as a yuv420p frame of the video's (even) size, at `tick`."""
+        if isinstance(image, Yuv) and image.colours == self._colours and image.shape[1::-1] == self._size:
+            frame = image.frame
+        else:
+            frame = self._converted(image.rgb() if isinstance(image, Yuv) else image)
+        frame.pts = tick
+        frame.time_base = Fraction(1, self._clock)
+        return frame
+
+    def _converted(self, image: Image) -> av.VideoFrame:
+        """RGB as the video has its colours."""
         width, height = self._size
         if image.shape[:2] != (height, width):
             image = _letterbox(image, width, height)
         if width % 2 or height % 2:
             image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        frame = self._reformatter.reformat(
+        return self._reformatter.reformat(
             # Not from_ndarray, whose copy costs more than the conversion.
             av.VideoFrame.from_numpy_buffer(np.require(image, np.uint8, ["C", "W"]), format="rgb24"),
             format="yuv420p",
-            dst_colorspace=Colorspace.ITU709 if self._hd else Colorspace.ITU601,
+            dst_colorspace=Colorspace.ITU709 if self._colours[0] == _BT709 else Colorspace.ITU601,
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.MPEG,
             threads=1,
         )
-        frame.pts = tick
-        frame.time_base = Fraction(1, self._clock)
-        return frame
 
     def _end(self) -> Fraction:
         """When the last picture's time is over (s, of the output)."""
@@ -240,6 +247,12 @@ class VideoWriter:
         if self._audio is not None:
             self._audio.close()
             self._audio = None
+
+
+def _rgb_colours(height: int) -> tuple[int, int, int, int]:
+    """How a video of RGB pictures is tagged: they are shown as sRGB, whose primaries BT.709 shares."""
+    matrix = _BT709 if height >= _HD else _SMPTE170M
+    return matrix, ColorRange.MPEG, ColorPrimaries.BT709, ColorTrc.BT709
 
 
 def _is_utf8(path: Path) -> bool:

@@ -53,7 +53,7 @@ class _Mini:
         """The raw logits of one head; see `visioncli.models.mini_net.MiniNet`."""
         outputs = ("sides", "scores") if self.head == "detect" else ("logits",)
         return Network(
-            self._build, outputs, f"mini-{self.head}-1", compiles=True, bf16=True, graph=self._graph
+            self._build, outputs, f"mini-{self.head}-2", compiles=True, bf16=True, graph=self._graph
         )
 
     @property

@@ -48,8 +48,9 @@ class _Network:
     def outputs(self, pixels: Any, head: str) -> list[Any]:
         """What `MiniNet((head,))` returns."""
         op = self._op
-        x = op.transpose(op.convert(pixels, "f32"), np.array([0, 3, 1, 2]))
-        x = op.divide(op.subtract(op.divide(x, np.float32(255)), np.float32(MEAN)), np.float32(STD))
+        x = op.divide(op.convert(pixels, "f32"), np.float32(255))
+        x = op.divide(op.subtract(x, np.float32(MEAN)), np.float32(STD))
+        x = op.transpose(x, np.array([0, 3, 1, 2]))  # last: no work then
         taps = self._body(x)
         if head == "classify":
             return [self._classify(taps[3])]

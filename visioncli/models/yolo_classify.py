@@ -36,7 +36,7 @@ class YoloClassifier(UltralyticsAdapter):
     def network(self) -> Network:
         """Class logits (N, C)."""
         # Not bf16: YOLO11n-cls's top-1 on data/imagenet was 0.735 with it, 0.745 in fp32.
-        return Network(self._build, ("logits",), "yolo-classify-1", compiles=True, fixed=True)
+        return Network(self._build, ("logits",), "yolo-classify-2", compiles=True, fixed=True)
 
     def _build(self) -> torch.nn.Module:
         return from_pixels(self._checkpoint.fused(), lambda raw: (raw[1],))

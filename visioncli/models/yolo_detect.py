@@ -59,7 +59,7 @@ class YoloDetector(Letterboxed):
 
     def network(self) -> Network:
         """Boxes (N, 4·bins, A) and class logits (N, C, A), before decoding, one-to-many head."""
-        return self._network(("boxes", "scores"), "yolo-detect-1")
+        return self._network(("boxes", "scores"), "yolo-detect-2")
 
     def _network(self, outputs: tuple[str, ...], version: str) -> Network:
         if self.features:

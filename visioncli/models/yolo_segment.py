@@ -24,7 +24,7 @@ class YoloSegmenter(YoloDetector):
 
     def network(self) -> Network:
         """As the detector's, with mask coefficients (N, M, A) and mask prototypes (N, M, h, w)."""
-        return self._network(_OUTPUTS, "yolo-segment-1")
+        return self._network(_OUTPUTS, "yolo-segment-2")
 
     def finish(self, outputs: Sequence[Array], batch: Batch, options: Options) -> list[Prediction]:
         """The detector's objects, less those whose mask has no pixel."""

@@ -23,7 +23,7 @@ class YoloSemantic(Letterboxed):
 
     def network(self) -> Network:
         """Logits (N, C, h, w)."""
-        return Network(self._build, ("logits",), "yolo-semantic-1", compiles=True)
+        return Network(self._build, ("logits",), "yolo-semantic-2", compiles=True)
 
     def _build(self) -> torch.nn.Module:
         return from_pixels(self._checkpoint.fused(), lambda raw: (raw,))

@@ -14,7 +14,7 @@ from visioncli.media.frame import Frame, Input
 from visioncli.output.images import save_image
 from visioncli.output.names import Names
 from visioncli.output.objects import Crops, Cutouts, MaskFiles, mask_path
-from visioncli.render import Style, draw
+from visioncli.render import Style, draw, draw_frame
 from visioncli.render.counts import draw_counts, draw_shapes
 from visioncli.render.trails import Trails
 from visioncli.results import Detections, Image, Result
@@ -22,6 +22,7 @@ from visioncli.results import Detections, Image, Result
 if TYPE_CHECKING:
     from visioncli.media.reader import VideoInfo
     from visioncli.media.video_out import VideoWriter
+    from visioncli.media.yuv import Yuv
     from visioncli.render.background import Background, MovingBackground
     from visioncli.track.counting import Sign
 
@@ -191,11 +192,14 @@ class VideoSink:
         if self._writer is not None:
             time = frame.pts if frame.pts is not None else frame.time
             assert time is not None
-            self._writer.write(self._drawn(frame.image, result, signs), time)
+            self._writer.write(self._drawn(frame, result, signs), time)
 
-    def _drawn(self, image: Image, result: Result, signs: Sequence[Sign]) -> Image:
+    def _drawn(self, frame: Frame, result: Result, signs: Sequence[Sign]) -> Image | Yuv:
         """The frame with its background changed, or lines, zones, trails below its objects, counts above."""
         style = self._sink._style
+        if self._behind is None and self._trails is None and not signs:
+            return draw_frame(frame.pixels, result, style)
+        image = frame.image
         if self._behind is not None:
             return self._behind.behind(image, result)
         if signs or self._trails is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from visioncli.render.draw import draw
+from visioncli.render.draw import draw, draw_frame
 from visioncli.render.style import Style
 
-__all__ = ["Style", "draw"]
+__all__ = ["Style", "draw", "draw_frame"]

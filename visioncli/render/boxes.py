@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import cv2
-
+from visioncli.render.canvas import Canvas
 from visioncli.render.style import Colour, Style, object_colours
-from visioncli.render.tags import Rect, Tag, blit, object_tag, overlap
-from visioncli.results import Detections, Image
-
-_HALO = 0.55  # how much of the picture's brightness is left in the thin dark edge around lines
+from visioncli.render.tags import Rect, Tag, object_tag, overlap
+from visioncli.results import Detections
 
 
-def draw_boxes(canvas: Image, detections: Detections, names: Sequence[str], style: Style) -> None:
-    """Draw every object into `canvas` (H, W, 3), the best on top."""
-    height, width = canvas.shape[:2]
+def draw_boxes(canvas: Canvas, detections: Detections, names: Sequence[str], style: Style) -> None:
+    """Draw every object, the best on top."""
+    height, width = canvas.height, canvas.width
     line = style.line_width(width, height)
     rects = [_outline(box, width, height) for box in detections.boxes.tolist()]
     colours = object_colours(detections)
@@ -28,14 +25,14 @@ def draw_boxes(canvas: Image, detections: Detections, names: Sequence[str], styl
     blits: list[tuple[Tag, int, int]] = []
     for i, (rect, colour) in enumerate(zip(rects, colours, strict=True)):
         tag = object_tag(detections, i, names, colour, size, width, style.scores)
-        if tag is None or tag[0].shape[0] > height:
+        if tag is None or tag.pixels.shape[0] > height:
             continue
-        tag_height, tag_width = tag[0].shape[:2]
+        tag_height, tag_width = tag.pixels.shape[:2]
         spot = _place(rect, tag_width, tag_height, width, height, line, placed)
         placed.append(spot)
         blits.append((tag, spot[0], spot[1]))
     for tag, x, y in reversed(blits):
-        blit(canvas, tag, x, y)
+        canvas.put(tag, x, y)
 
 
 def _outline(box: Sequence[float], width: int, height: int) -> Rect:
@@ -46,7 +43,7 @@ def _outline(box: Sequence[float], width: int, height: int) -> Rect:
     return left, top, max(min(round(x2), width), left + 1), max(min(round(y2), height), top + 1)
 
 
-def _draw_rectangle(canvas: Image, rect: Rect, line: int, colour: Colour) -> None:
+def _draw_rectangle(canvas: Canvas, rect: Rect, line: int, colour: Colour) -> None:
     """The line, centred on the box's edge; thin dark edges on both sides set it off light grounds."""
     x1, y1, x2, y2 = rect
     outer = line // 2
@@ -60,9 +57,9 @@ def _draw_rectangle(canvas: Image, rect: Rect, line: int, colour: Colour) -> Non
     _frame(canvas, (x1 - outer, y1 - outer, x2 + outer, y2 + outer), line, colour)
 
 
-def _frame(canvas: Image, rect: Rect, thickness: int, colour: Colour | None) -> None:
+def _frame(canvas: Canvas, rect: Rect, thickness: int, colour: Colour | None) -> None:
     """A rectangle's border, `thickness` px inwards from `rect`, in `colour` or (None) darkened."""
-    height, width = canvas.shape[:2]
+    height, width = canvas.height, canvas.width
     x1, y1, x2, y2 = rect
     if x2 <= x1 or y2 <= y1:
         return
@@ -78,11 +75,10 @@ def _frame(canvas: Image, rect: Rect, thickness: int, colour: Colour | None) -> 
         left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
         if left >= right or top >= bottom:
             continue
-        part = canvas[top:bottom, left:right]
         if colour is None:
-            cv2.convertScaleAbs(part, dst=part, alpha=_HALO)
+            canvas.darken((left, top, right, bottom))
         else:
-            part[:] = colour
+            canvas.fill((left, top, right, bottom), colour)
 
 
 def _place(

@@ -41,9 +41,9 @@ def draw_counts(canvas: Image, signs: Sequence[Sign], style: Style) -> None:
     size = style.font_size(width, height)
     for sign in signs:
         tag = fitting_tag(sign.text, 0.0, _LIT if sign.lit else _GROUND, size, width, scores=False)
-        if tag is None or tag[0].shape[0] > height:
+        if tag is None or tag.pixels.shape[0] > height:
             continue
-        tag_height, tag_width = tag[0].shape[:2]
+        tag_height, tag_width = tag.pixels.shape[:2]
         x, y = _spot(sign.shape, tag_width, tag_height, size)
         blit(canvas, tag, min(max(x, 0), width - tag_width), min(max(y, 0), height - tag_height))
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
+
 from visioncli.render.boxes import draw_boxes
+from visioncli.render.canvas import RgbCanvas, YuvCanvas
 from visioncli.render.legend import draw_legend
 from visioncli.render.masks import draw_masks
 from visioncli.render.regions import draw_regions
 from visioncli.render.style import Style
-from visioncli.results import Classes, Image, Regions, Result
+from visioncli.results import Classes, Detections, Image, Regions, Result
+
+if TYPE_CHECKING:
+    from visioncli.media.yuv import Yuv
 
 _DEFAULT = Style()
 
@@ -30,5 +38,17 @@ def draw(image: Image, result: Result, style: Style = _DEFAULT) -> Image:
     elif found.masks is not None:
         draw_masks(canvas, found, found.masks, result.names, style)
     else:
-        draw_boxes(canvas, found, result.names, style)
+        draw_boxes(RgbCanvas(canvas), found, result.names, style)
     return canvas
+
+
+def draw_frame(pixels: Image | Yuv, result: Result, style: Style = _DEFAULT) -> Image | Yuv:
+    """As `draw`; a frame as decoded is drawn on as it is where there is nothing but boxes to draw."""
+    found = result.prediction
+    if isinstance(pixels, np.ndarray):
+        return draw(pixels, result, style)
+    if not isinstance(found, Detections) or found.masks is not None:
+        return draw(pixels.rgb(), result, style)
+    copy = pixels.copy()
+    draw_boxes(YuvCanvas(copy), found, result.names, style)
+    return copy

@@ -82,9 +82,9 @@ def _draw_tags(
     blits: list[tuple[Tag, int, int]] = []
     for i, colour in enumerate(colours):
         tag = object_tag(detections, i, names, colour, size, width, style.scores)
-        if tag is None or tag[0].shape[0] > height or not masks.crops[i].any():
+        if tag is None or tag.pixels.shape[0] > height or not masks.crops[i].any():
             continue
-        x, y = space.place(i, tag[0].shape[1], tag[0].shape[0], gap)
+        x, y = space.place(i, tag.pixels.shape[1], tag.pixels.shape[0], gap)
         blits.append((tag, x, y))
     for tag, x, y in reversed(blits):
         blit(canvas, tag, x, y)
