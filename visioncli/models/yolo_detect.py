@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +47,8 @@ class Letterboxed(UltralyticsAdapter):
     def prepare(self, images: Sequence[Image]) -> Batch:
         """Letterboxed uint8 (N, H, W, 3)."""
         fitted = [letterbox(image, self.size, self.stride) for image in images]
-        return Batch((np.stack([f[0] for f in fitted]),), tuple(f[1] for f in fitted))
+        pixels = fitted[0][0][None] if len(fitted) == 1 else np.stack([f[0] for f in fitted])
+        return Batch((pixels,), tuple(f[1] for f in fitted))
 
 
 class YoloDetector(Letterboxed):
@@ -74,7 +75,7 @@ class YoloDetector(Letterboxed):
         """Threshold, decode what is left, NMS, back to the picture."""
         boxes, scores, *features = outputs
         height, width = batch.inputs[0].shape[1:3]
-        anchors, steps = anchor_points(height, width, self._checkpoint.strides)
+        anchors, steps = anchor_points(height, width, tuple(self._checkpoint.strides))
         predictions: list[Prediction] = []
         for i, fit in enumerate(batch.geometry):
             found, anchor = self._kept(boxes[i], scores[i], anchors, steps, fit, options)
@@ -145,7 +146,8 @@ def raw_head(model: torch.nn.Module, outputs: Sequence[str] = ("boxes", "scores"
     return from_pixels(model, lambda raw: tuple(raw[name] for name in outputs))
 
 
-def anchor_points(height: int, width: int, strides: Sequence[int]) -> tuple[Floats, Floats]:
+@lru_cache(maxsize=16)  # a third of a video frame's way from outputs to boxes otherwise
+def anchor_points(height: int, width: int, strides: tuple[int, ...]) -> tuple[Floats, Floats]:
     """Cell centres (A, 2) in grid units as x, y, and each one's stride (A, 1), level after level."""
     points, steps = [], []
     for stride in strides:

@@ -30,7 +30,7 @@ class YoloSegmenter(YoloDetector):
         """The detector's objects, less those whose mask has no pixel."""
         boxes, scores, coefficients, protos, *features = outputs
         height, width = batch.inputs[0].shape[1:3]
-        anchors, steps = anchor_points(height, width, self._checkpoint.strides)
+        anchors, steps = anchor_points(height, width, tuple(self._checkpoint.strides))
         predictions: list[Prediction] = []
         for i, fit in enumerate(batch.geometry):
             found, anchor = self._kept(boxes[i], scores[i], anchors, steps, fit, options)
