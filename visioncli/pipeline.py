@@ -44,7 +44,7 @@ class Settings:
     `workers` threads decode and prepare. Without `keep_images` a frame's pixels are dropped once prepared.
     `observe()` is called for each video and gives what its frames are shown to, in order, in the thread that
     decodes (None: nothing); what that returns comes out as the answer's `seen`. `tell` hears of live sources
-    that are lost and found again.
+    that are lost and found again. `least`: pictures may be decoded smaller, to that shorter side (px).
     """
 
     batch: int = 1
@@ -56,6 +56,7 @@ class Settings:
     workers: int = 2
     observe: Callable[[], Callable[[Image], Any] | None] | None = None
     tell: Callable[[str], None] | None = None
+    least: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,7 @@ def _read(
 
     def picture(input: Input) -> _Job:
         with profile.stage("decode"), _named(input):
-            frame = pictures.read(input)
+            frame = pictures.read(input, least=settings.least)
         return prepared(input, frame)
 
     for input in inputs:
@@ -253,6 +254,7 @@ def _video(
             seen = None
             if look is not None:
                 with profile.stage("motion"), _named(input, frame):
+                    frame = replace(frame, pixels=frame.image)  # converted once for all who need it
                     seen = look(frame.image)
             yield prepare(input, frame, seen, gate)
             cut = stop.is_set()

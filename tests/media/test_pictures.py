@@ -293,3 +293,24 @@ def test_heic_says_what_it_needs_or_is_read(corner: Path) -> None:
         assert caught.value.kind == "unsupported"
     else:
         assert read(corner / "hopper.heif").image.shape == (128, 128, 3)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_smaller_jpeg_has_the_size_of_the_file(orientation: int) -> None:
+    ramp = np.linspace(0, 255, 1600).astype(np.uint8)
+    image = Image.fromarray(np.repeat(np.repeat(ramp[None, :, None], 1200, 0), 3, 2))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    source = Input("a.jpg", "picture", saved(image, "JPEG", quality=95, exif=exif), PurePath("a.jpg"))
+    whole, small = pictures.read(source), pictures.read(source, least=500)
+    assert (small.width, small.height) == (whole.width, whole.height)
+    assert min(small.image.shape[:2]) == 600  # halves and quarters are to be had: 300 is too small
+    near = np.asarray(Image.fromarray(whole.image).resize(small.image.shape[1::-1], Image.Resampling.BOX))
+    assert np.abs(near.astype(int) - small.image).mean() < 2
+
+
+def test_what_is_no_large_jpeg_comes_whole() -> None:
+    image = Image.new("RGB", (1600, 1200), (10, 200, 30))
+    for kind, least in (("PNG", 500), ("JPEG", 1200), ("JPEG", 5000)):
+        source = Input("a", "picture", saved(image, kind), PurePath("a"))
+        assert pictures.read(source, least=least).image.shape == (1200, 1600, 3)

@@ -49,10 +49,11 @@ class Failure:
 class Frame:
     """One upright picture: `image` (H, W, 3) uint8 RGB, C-contiguous.
 
-    `pixels` is that picture, or a video's frame as decoded, of which `image` is made when it is asked for.
+    `pixels` is that picture, or a video's frame as decoded, of which `image` is made each time anew.
     `index` (from 0, as decoded, before stride) and `time` (seconds) are None for a still picture. `format` is
     Pillow's name of a picture's format and `icc` its colour profile, kept for the annotated copy. `pts` is
-    `time` exactly, as the writer of a video wants it.
+    `time` exactly, as the writer of a video wants it. `full` is the (width, height) of a picture of which
+    `pixels` are a smaller version.
     """
 
     pixels: Image | Yuv = field(repr=False)
@@ -61,6 +62,7 @@ class Frame:
     format: str | None = None
     icc: bytes | None = field(default=None, repr=False)
     pts: Fraction | None = None
+    full: tuple[int, int] | None = None
 
     @property
     def image(self) -> Image:
@@ -70,9 +72,9 @@ class Frame:
     @property
     def width(self) -> int:
         """Pixels across."""
-        return int(self.pixels.shape[1])
+        return self.full[0] if self.full is not None else int(self.pixels.shape[1])
 
     @property
     def height(self) -> int:
         """Pixels down."""
-        return int(self.pixels.shape[0])
+        return self.full[1] if self.full is not None else int(self.pixels.shape[0])

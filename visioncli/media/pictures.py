@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
+import math
 import os
 import re
 import threading
@@ -54,19 +55,30 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_TURNED = [_UPRIGHT[value] for value in (5, 6, 7, 8)]
 
 
-def read(picture: Input) -> Frame:
+def read(picture: Input, *, least: int | None = None) -> Frame:
     """One upright picture: EXIF orientation applied, any mode to 8-bit RGB (alpha dropped), the first frame.
 
+    With `least` (px) a JPEG may come smaller, its shorter side at least that: less to decode. The frame still
+    has the size of the file's.
     Safe to call from several threads. Raises InputError: `not_found`, `unreadable` (the system refuses),
     `too_large` (more pixels than `PIL.Image.MAX_IMAGE_PIXELS`, refused before decoding), `unsupported`,
     `decode` (damaged, cut off, or no picture at all).
     """
+    full = None
     with opened(picture) as image:
         kind, icc = image.format, image.info.get("icc_profile")
+        if least is not None and kind in ("JPEG", "MPO"):
+            width, height = image.size
+            scale = min(width, height) / least
+            image.draft(
+                None, (math.ceil(width / scale), math.ceil(height / scale)) if scale > 1 else image.size
+            )
+            full = (height, width) if _UPRIGHT.get(_orientation(image)) in _TURNED else (width, height)
         pixels = upright(image, picture.source)
-    return Frame(pixels, format=kind, icc=icc if isinstance(icc, bytes) else None)
+    return Frame(pixels, format=kind, icc=icc if isinstance(icc, bytes) else None, full=full)
 
 
 @contextmanager

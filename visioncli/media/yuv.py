@@ -24,11 +24,10 @@ class Yuv:
     (6 ms of CPU time a frame of 720p). `shape` is that of the RGB picture.
     """
 
-    __slots__ = ("_rgb", "frame")
+    __slots__ = ("frame",)
 
     def __init__(self, frame: VideoFrame) -> None:
         self.frame = frame
-        self._rgb: Image | None = None
 
     @staticmethod
     def fits(frame: VideoFrame) -> bool:
@@ -71,12 +70,10 @@ class Yuv:
         return y, u, v
 
     def rgb(self) -> Image:
-        """(H, W, 3) uint8, full range, kept once made. From any thread."""
-        if self._rgb is None:
-            reformatter = _kept.__dict__.setdefault("reformatter", VideoReformatter())
-            rgb = reformatter.reformat(self.frame, format="rgb24", threads=1)
-            self._rgb = np.ascontiguousarray(rgb.to_ndarray())
-        return self._rgb
+        """(H, W, 3) uint8, full range, made anew each time. From any thread."""
+        reformatter = _kept.__dict__.setdefault("reformatter", VideoReformatter())
+        rgb: Image = reformatter.reformat(self.frame, format="rgb24", threads=1).to_ndarray()
+        return np.ascontiguousarray(rgb)
 
     def copy(self) -> Yuv:
         """One of its own, to be drawn on."""

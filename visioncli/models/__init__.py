@@ -122,7 +122,8 @@ class Adapter(Protocol):
     """A model of one library and task. Nothing outside it knows which library it is.
 
     An adapter whose network has to know the options (its second stage works on what is kept) also has
-    `ask(batch, options) -> Batch`, which puts them into the batch's inputs; see `prepare` below.
+    `ask(batch, options) -> Batch`, which puts them into the batch's inputs; see `prepare` below. One that
+    shrinks pictures with antialiasing has `shorter_side` (px): to what.
     """
 
     task: str

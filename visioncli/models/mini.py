@@ -128,6 +128,11 @@ class MiniClassifier(_Mini):
             raise UsageError(f"{self._card.name} takes square pictures", hint="give --imgsz one number")
         return round(height * resize / crop), height, self._card.input["interpolation"]
 
+    @property
+    def shorter_side(self) -> int:
+        """What a picture's shorter side is shrunk to (px)."""
+        return self._numbers[0]
+
     def prepare(self, images: Sequence[Image]) -> Batch:
         """Centre crops, uint8 (N, H, W, 3)."""
         resize, crop, interpolation = self._numbers

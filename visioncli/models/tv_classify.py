@@ -49,6 +49,11 @@ class TorchvisionClassifier(TorchvisionAdapter):
             )
         return round(imgsz[0] * self._resize / self._crop), imgsz[0]
 
+    @property
+    def shorter_side(self) -> int:
+        """What a picture's shorter side is shrunk to (px)."""
+        return self._resize
+
     def prepare(self, images: Sequence[Image]) -> Batch:
         """Centre crops, uint8 (N, H, W, 3)."""
         crop = (self._crop, self._crop)

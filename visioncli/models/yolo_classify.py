@@ -27,6 +27,11 @@ class YoloClassifier(UltralyticsAdapter):
         """The (height, width) of the crop."""
         return self._imgsz or self._checkpoint.imgsz
 
+    @property
+    def shorter_side(self) -> int:
+        """What a picture's shorter side is shrunk to (px), or the longer side of a crop that is no square."""
+        return max(self.size)
+
     def prepare(self, images: Sequence[Image]) -> Batch:
         """Centre crops, uint8 (N, H, W, 3)."""
         side = self.size[0] if self.size[0] == self.size[1] else self.size

@@ -35,11 +35,12 @@ class Crops:
         if not isinstance(result.prediction, Detections):
             return
         middle = "" if frame.index is None else f"-{frame.index:06d}"
+        image = frame.image
         for i, label in enumerate(result.labels):
-            image = self.one(frame.image, result.prediction, i)
-            if image.size:
+            part = self.one(image, result.prediction, i)
+            if part.size:
                 path = stem.with_name(f"{stem.name}{middle}-{i + 1}-{safe_label(label)}{self.suffix}")
-                save_image(path, image, icc=frame.icc)
+                save_image(path, part, icc=frame.icc)
 
     def one(self, image: Image, found: Detections, i: int) -> Image:
         """Object `i` alone."""

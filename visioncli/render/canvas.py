@@ -76,7 +76,7 @@ class YuvCanvas:
         self._y[y1:y2, x1:x2] = y
         # Whole samples from (left, top), and the halves around them.
         left, top, right, bottom = (x1 + 1) // 2, (y1 + 1) // 2, x2 // 2, y2 // 2
-        halves = [
+        halves: list[tuple[slice | int, slice | int]] = [
             (slice(top - y1 % 2, bottom + y2 % 2), column)
             for column, odd in ((left - 1, x1 % 2), (right, x2 % 2))
             if odd

@@ -62,6 +62,7 @@ def make(
             )
         if device not in ("auto", "cpu"):
             raise UsageError(f"compiled networks run on the CPU, not on {device}", hint="use --runtime torch")
+    chosen: Runtime | None
     if runtime != "torch" and origin is not None and network.compiles:
         chosen = _compiled(network, origin, runtime, device, precision, few, say)
         if chosen is not None:
@@ -69,10 +70,17 @@ def make(
     if "," in device:
         from visioncli.runtime.several import SeveralRuntime, pick_devices
 
-        return SeveralRuntime(network, pick_devices(device), precision, say=say)
-    from visioncli.runtime.torch_runtime import TorchRuntime
+        chosen = SeveralRuntime(network, pick_devices(device), precision, say=say)
+    else:
+        from visioncli.runtime.torch_runtime import TorchRuntime
 
-    return TorchRuntime(network, device, precision, say=say)
+        chosen = TorchRuntime(network, device, precision, say=say)
+    if chosen.device.startswith("cuda") and origin is not None and not few:
+        from visioncli.runtime.torch_runtime import device_name
+        from visioncli.runtime.tune import tuned
+
+        chosen.batch = tuned(chosen, network, origin, device_name(chosen.device))
+    return chosen
 
 
 def _compiled(

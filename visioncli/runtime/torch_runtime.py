@@ -157,6 +157,11 @@ def pick_device(name: str) -> torch.device:
     return torch.device(f"cuda:{int(index or 0)}" if kind == "cuda" else kind)
 
 
+def device_name(device: str) -> str:
+    """What a GPU is called: what is measured on it holds for all of that name."""
+    return torch.cuda.get_device_name(torch.device(device.partition(",")[0]))
+
+
 def pick_precision(name: str, device: torch.device, fp32_only: bool) -> str:
     """`auto` is fp16 on a GPU and fp32 elsewhere; UsageError for what the device cannot do."""
     if name == "auto":
