@@ -275,7 +275,7 @@ def test_a_rare_shape_does_not_hold_up_the_rest(squares: Squares) -> None:
 
 def test_large_pictures_are_not_all_held(monkeypatch: pytest.MonkeyPatch, squares: Squares) -> None:
     """What waits, and what waits behind it, is bounded in bytes as well."""
-    monkeypatch.setattr("visioncli.pipeline.MOST_HELD", 500)
+    monkeypatch.setattr("visioncli.stages.infer.MOST_HELD", 500)
     inputs = [Input(str(n), "picture", squares[2 if n == 0 else 5, 25], PurePath("x.png")) for n in range(60)]
     echo = Echo()
     events = list(run(inputs, echo, echo, Settings(16)))

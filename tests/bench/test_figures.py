@@ -82,7 +82,7 @@ def shown(figures: list[Figures], width: int = 80) -> str:
     from visioncli.bench.report import print_tables
 
     out = io.StringIO()
-    print_tables(Console(file=out, width=width), figures)
+    print_tables(Console(file=out, width=width), figures, 2)
     return out.getvalue()
 
 

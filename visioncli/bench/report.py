@@ -16,8 +16,11 @@ STAGES = ("decode", "prepare", "network", "finish")
 Column = tuple[str, Callable[[Any], str]]
 
 
-def print_tables(console: Console, figures: Sequence[Figures]) -> None:
-    """Three tables: the combinations, their stages, and cold starts; each only where there is one."""
+def print_tables(console: Console, figures: Sequence[Figures], cores: int) -> None:
+    """Three tables: the combinations, their stages, and cold starts; each only where there is one.
+
+    `cores` are those of this machine: what the network and they allow is the roofline.
+    """
     under_way = [one for one in figures if isinstance(one, Steady)]
     cold = [one for one in figures if isinstance(one, Cold)]
     names: list[Column] = [("runtime", _runtime), ("precision", _precision)]
@@ -32,6 +35,7 @@ def print_tables(console: Console, figures: Sequence[Figures]) -> None:
             ("spread", lambda one: _spread(one.rate)),
             ("network/s", lambda one: _number(one.network.median)),
             ("CPU ms", lambda one: _number(one.cpu_ms)),
+            ("roof", lambda one: f"{one.rate.median / one.roofline(cores):.0%}"),
             ("MB", lambda one: f"{one.peak_mb:.0f}"),
         ],
     )
