@@ -34,7 +34,6 @@ def print_tables(console: Console, figures: Sequence[Figures], cores: int) -> No
             ("pictures/s", lambda one: _number(one.rate.median)),
             ("spread", lambda one: _spread(one.rate)),
             ("network/s", lambda one: _number(one.network.median)),
-            ("CPU ms", lambda one: _number(one.cpu_ms)),
             ("roof", lambda one: f"{one.rate.median / one.roofline(cores):.0%}"),
             ("MB", lambda one: f"{one.peak_mb:.0f}"),
         ],
@@ -43,7 +42,11 @@ def print_tables(console: Console, figures: Sequence[Figures], cores: int) -> No
         console,
         "ms a picture, by stage",
         under_way,
-        [*batched, *((name, _stage(name)) for name in STAGES)],
+        [
+            *batched,
+            *((name, _stage(name)) for name in STAGES),
+            ("CPU, all threads", lambda one: _number(one.cpu_ms)),
+        ],
     )
     _table(
         console,

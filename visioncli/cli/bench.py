@@ -292,7 +292,7 @@ def _show(
         where = f"{plural(machine['cores'], 'core')} of {machine['cpu']}"
         terminal.out.print(visible(" · ".join((*facts, where))), "", soft_wrap=True, sep="\n")
         report.print_tables(terminal.out, figures, machine["cores"])
-        terminal.note("pictures/s: medians, no media written; network/s: it alone; roof: of what it and the cores allow")
+        terminal.note("medians, no media written; network/s: it alone; roof: of what it and the cores allow")
     elif figures:
         print("\n".join(report.lines(figures)))
     for said in dict.fromkeys(f"{one.runtime}: {one.message}" for one in failed):
