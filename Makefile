@@ -40,8 +40,8 @@ lint: $(STAMP)  ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict visioncli
 
-bench: $(STAMP)  ## speed beside the usual tools, as ratios
-	@$(BIN)/python tests/bench/bench.py $(ARGS)
+bench: $(STAMP)  ## speed beside the usual tools, as ratios, into docs/performance.md
+	@$(BIN)/python tests/bench/bench.py --write $(ARGS)
 
 acceptance: $(STAMP)  ## every "Done when" that can be automated, one line with its figure each
 	@$(BIN)/python -m tests.acceptance $(ARGS)

@@ -12,20 +12,9 @@ from tests.acceptance import BIN, ROOT, World, bar, check
 from tests.acceptance.spine.library import YOLOS, apart
 from tests.acceptance.spine.quality import BOXES, coco_map, labels, record
 from tests.bench.bench import Run, measure, quiet_peer
+from tests.bench.listing import TORCHVISION_LOOP
 
 RUNS = 2  # of each side in acceptance; `make bench` takes more
-TORCHVISION_SCRIPT = """
-import sys, torch, torchvision
-from PIL import Image
-weights = torchvision.models.get_model_weights("mobilenet_v2").DEFAULT
-model = torchvision.models.mobilenet_v2().eval()
-model.load_state_dict(torch.load(sys.argv[1], weights_only=True))
-transform = weights.transforms()
-with torch.inference_mode():
-    for path in sys.argv[2:]:
-        scores = model(transform(Image.open(path).convert("RGB"))[None]).softmax(1)[0]
-        print(path, weights.meta["categories"][int(scores.argmax())])
-"""
 
 
 def coco_answers(world: World, name: str, precision: str) -> float:
@@ -155,10 +144,10 @@ def picture(world: World) -> str:
 
 
 def classified(world: World, photos: list[Path]) -> tuple[Run, Run]:
-    script = world.folder(f"15 script {len(photos)}") / "classify.py"
-    script.write_text(TORCHVISION_SCRIPT)
     ours = [BIN / "vision", "classify", *photos, "--model", "mobilenet_v2", "--no-media"]
-    return medians(world, ours, [sys.executable, script, world.weights / "mobilenet_v2.pth", *photos])
+    return medians(
+        world, ours, [sys.executable, TORCHVISION_LOOP, world.weights / "mobilenet_v2.pth", *photos]
+    )
 
 
 @check("15.3", "one picture classified, cold, beside a torchvision script", timed=True)

@@ -14,7 +14,7 @@ RUNS = 3
 def video_speed(world: World) -> str:
     from tests.bench.bench import contests
 
-    contest = contests(RUNS, modes=("track",))[0]
+    contest = contests(RUNS, only=["yolo track"])[0]
     ours, theirs = contest.memory
     return bar(
         contest.fast,
