@@ -1,7 +1,7 @@
 """What is kept between runs and may be deleted at any time: facts of checkpoints, compiled networks.
 
-One file a thing: a line of JSON that says which, with the SHA-256 of the bytes that follow. A file that is
-not whole, not for the key that is asked for, or another user's is never used; whoever asked makes it anew.
+One file a thing: a line of JSON that says which, with a checksum of the bytes that follow (CRC-32: a tenth of
+SHA-256's 40 ms for a network, and a forger could write either). A file that is not whole, not for the key that is asked for, or another user's is never used; whoever asked makes it anew.
 Files appear whole (`atomic_path`), so two processes that make the same thing at once only work twice.
 Imports nothing heavy: `vision models list` reads it too.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from typing import Any
 from visioncli.errors import OutputError, UsageError
 
 VARIABLE = "VISION_CACHE"
-FORMAT = 1
+FORMAT = 2
 SUFFIX = ".kept"
 _MAX_HEAD = 1 << 16
 
@@ -60,7 +61,7 @@ def read(kind: str, key: Key) -> bytes | None:
             content = file.read()
     except (OSError, ValueError):
         return None
-    wanted = {"format": FORMAT, "kind": kind, "key": dict(key), "sha256": hashlib.sha256(content).hexdigest()}
+    wanted = {"format": FORMAT, "kind": kind, "key": dict(key), "crc32": zlib.crc32(content)}
     if not isinstance(head, dict) or any(head.get(k) != v for k, v in wanted.items()):
         return None
     return content
@@ -70,8 +71,8 @@ def write(kind: str, key: Key, content: bytes, about: Mapping[str, Any] | None =
     """Keep `content` under a key; `about` is for people. OutputError where it cannot be written."""
     from visioncli.media.atomic import atomic_path, make_folder
 
-    digest = hashlib.sha256(content).hexdigest()
-    head = {"format": FORMAT, "kind": kind, "key": dict(key), "sha256": digest, "about": dict(about or {})}
+    checksum = zlib.crc32(content)
+    head = {"format": FORMAT, "kind": kind, "key": dict(key), "crc32": checksum, "about": dict(about or {})}
     path = _path(kind, key)
     make_folder(path.parent)
     with atomic_path(path) as part:

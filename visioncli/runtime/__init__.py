@@ -50,7 +50,7 @@ def make(
 
     `device` may name several GPUs, like `cuda:0,1`: each has a copy of the network.
     `auto` takes OpenVINO on a CPU where the network has been compiled or can be in a moment, else torch. With
-    `few` pictures to come it does not compile what nobody has run here before.
+    `few` pictures to come it does not compile what nobody has run here before, and runs them on all cores.
     `say` is told, in a line, what takes long, and where memory is short.
     """
     if runtime not in RUNTIMES:
@@ -101,7 +101,7 @@ def _compiled(
     if not wanted and not (compiled.installed() and compiled.worth_it(network, origin, few)):
         return None
     try:
-        return compiled.OpenVinoRuntime(network, origin, precision, say=say)
+        return compiled.OpenVinoRuntime(network, origin, precision, few=few, say=say)
     except compiled.UnfitError as error:
         if wanted:
             raise
