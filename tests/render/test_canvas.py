@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import av
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from visioncli.render import Style, draw, draw_frame
 from visioncli.render.canvas import YuvCanvas
 from visioncli.render.style import class_colour
 from visioncli.render.tags import ycbcr
+from visioncli.render.trails import Trails
 from visioncli.results import Classes, Detections, Result
 
 NAMES = ["person", "bicycle", "a name that is longer than the picture is wide"]
@@ -115,3 +119,22 @@ def test_a_tag_at_the_far_corner() -> None:
     assert isinstance(drawn, Yuv)
     assert YuvCanvas(drawn).width == 200
     assert (drawn.planes[0] != 120).sum() > 500
+
+
+def test_a_trail_on_planes_as_in_rgb() -> None:
+    spots = [((20.0 + 9 * i, 40.0 + 5 * i, 60.0 + 9 * i, 121.0 + 5 * i), 0.9, 0) for i in range(20)]
+    drawn = []
+    for yuv in (True, False):
+        trails = Trails(2.0)
+        for i, spot in enumerate(spots):
+            frame = plain(400, 300)
+            result = found(400, 300, [spot])
+            tracked = replace(result.detections, ids=np.array([3]))
+            result = replace(result, prediction=tracked, time=i / 10)
+            pixels = frame if yuv else frame.rgb()
+            picture = draw_frame(pixels, result, Style(), partial(trails.draw, result=result, style=Style()))
+        drawn.append(picture.rgb() if isinstance(picture, Yuv) else picture)
+    apart = np.abs(drawn[0].astype(int) - drawn[1])
+    assert apart.mean() < 1.5
+    assert (apart.max(2) > 60).mean() < 0.02
+    assert (drawn[0] != plain(400, 300).rgb()).any(2)[110:150, 50:100].mean() > 0.03, "there is a trail"

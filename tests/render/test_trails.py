@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from visioncli.render.canvas import RgbCanvas
 from visioncli.render.style import Style, class_colour
 from visioncli.render.trails import Trails
 from visioncli.results import Detections, Image, Result
@@ -32,7 +33,7 @@ def walk(trails: Trails, until: float) -> Image:
     canvas = black()
     for i in range(round(until * 10) + 1):
         canvas = black()
-        trails.draw(canvas, result(i / 10, {4: (20 + 10 * i, 100)}), Style())
+        trails.draw(RgbCanvas(canvas), result(i / 10, {4: (20 + 10 * i, 100)}), Style())
     return canvas
 
 
@@ -56,7 +57,7 @@ def test_a_lost_track_fades_away() -> None:
     sums = []
     for i in range(21, 32):
         canvas = black()
-        trails.draw(canvas, result(i / 10, {}), Style())
+        trails.draw(RgbCanvas(canvas), result(i / 10, {}), Style())
         sums.append(int(canvas.sum()))
     assert sums == sorted(sums, reverse=True)
     assert sums[0] > 0
@@ -66,12 +67,12 @@ def test_a_lost_track_fades_away() -> None:
 
 def test_no_trail_across_a_jump_or_another_size() -> None:
     trails = Trails(2.0)
-    trails.draw(black(), result(0.0, {1: (20, 50)}), Style())
+    trails.draw(RgbCanvas(black()), result(0.0, {1: (20, 50)}), Style())
     canvas = black()
-    trails.draw(canvas, result(0.1, {1: (300, 150)}), Style())
+    trails.draw(RgbCanvas(canvas), result(0.1, {1: (300, 150)}), Style())
     assert not canvas.any()
     small = black((160, 90))
-    trails.draw(small, result(0.2, {1: (150, 80)}, (160, 90)), Style())
+    trails.draw(RgbCanvas(small), result(0.2, {1: (150, 80)}, (160, 90)), Style())
     assert not small.any()
 
 
@@ -79,7 +80,7 @@ def test_no_trail_across_a_jump_or_another_size() -> None:
 def test_outside_the_picture(foot: tuple[float, float]) -> None:
     trails = Trails(9.0)
     for i in range(5):
-        trails.draw(black(), result(i / 10, {1: (foot[0] + i, foot[1] + i)}), Style())
+        trails.draw(RgbCanvas(black()), result(i / 10, {1: (foot[0] + i, foot[1] + i)}), Style())
 
 
 def test_without_ids_there_are_none() -> None:
@@ -88,5 +89,5 @@ def test_without_ids_there_are_none() -> None:
         one = result(i / 10, {1: (20 + 10 * i, 50)})
         canvas = black()
         plain = Detections(one.boxes, one.scores, one.classes)
-        trails.draw(canvas, Result("a", WIDTH, HEIGHT, plain, ["person"], i, i / 10), Style())
+        trails.draw(RgbCanvas(canvas), Result("a", WIDTH, HEIGHT, plain, ["person"], i, i / 10), Style())
         assert not canvas.any()

@@ -63,7 +63,7 @@ def test_the_rate_is_that_of_all_threads() -> None:
 
 def test_measured_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISION_CACHE", str(tmp_path))
-    device = Device(0.0, 2.0)
+    device = Device(0.0, 30.0)
     network = Network(lambda: device, (), "1")
     runtime = make(network, device="cpu", runtime="torch")
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from visioncli.errors import OutputError, UsageError
 from visioncli.media.atomic import make_folder
@@ -197,17 +200,17 @@ class VideoSink:
     def _drawn(self, frame: Frame, result: Result, signs: Sequence[Sign]) -> Image | Yuv:
         """The frame with its background changed, or lines, zones, trails below its objects, counts above."""
         style = self._sink._style
-        if self._behind is None and self._trails is None and not signs:
-            return draw_frame(frame.pixels, result, style)
-        image = frame.image
         if self._behind is not None:
-            return self._behind.behind(image, result)
-        if signs or self._trails is not None:
-            image = image.copy(order="C")
-            draw_shapes(image, signs, style)
+            return self._behind.behind(frame.image, result)
+        under = None
         if self._trails is not None and isinstance(result.prediction, Detections):
-            self._trails.draw(image, result, style)
-        annotated = draw(image, result, style)
+            under = functools.partial(self._trails.draw, result=result, style=style)
+        if not signs:
+            return draw_frame(frame.pixels, result, style, under)
+        image = frame.image.copy(order="C")
+        draw_shapes(image, signs, style)
+        annotated = draw_frame(image, result, style, under)
+        assert isinstance(annotated, np.ndarray)
         draw_counts(annotated, signs, style)
         return annotated
 

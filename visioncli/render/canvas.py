@@ -33,6 +33,9 @@ class Canvas(Protocol):
     def put(self, tag: Tag, x: int, y: int) -> None:
         """A tag with its left top corner at (x, y)."""
 
+    def tint(self, cover: Image, colour: Colour, x: int, y: int) -> None:
+        """Mix a colour in by `cover` (h, w), 0 to 255; x, y, h and w are even, or h and w reach the edge."""
+
 
 class RgbCanvas:
     """(H, W, 3) uint8 RGB, drawn on in place."""
@@ -55,6 +58,15 @@ class RgbCanvas:
     def put(self, tag: Tag, x: int, y: int) -> None:
         """Blended by its opacity."""
         blit(self._image, tag, x, y)
+
+    def tint(self, cover: Image, colour: Colour, x: int, y: int) -> None:
+        """All three channels."""
+        part = self._image[y : y + cover.shape[0], x : x + cover.shape[1]]
+        mixed = cv2.cvtColor(cover, cv2.COLOR_GRAY2RGB)
+        ground = np.empty_like(part)
+        ground[:] = colour
+        faded = cv2.multiply(part, 255 - mixed, scale=1 / 255)
+        cv2.add(faded, cv2.multiply(ground, mixed, scale=1 / 255), dst=part)
 
 
 class YuvCanvas:
@@ -106,7 +118,14 @@ class YuvCanvas:
         for part, (rest, own) in zip(parts, tag.planes(self._bt709), strict=True):
             cv2.add(cv2.multiply(part, rest, scale=1 / 255), own, dst=part)
 
-
-def canvas_of(picture: Image | Yuv) -> Canvas:
-    """The canvas for either kind."""
-    return RgbCanvas(picture) if isinstance(picture, np.ndarray) else YuvCanvas(picture)
+    def tint(self, cover: Image, colour: Colour, x: int, y: int) -> None:
+        """The planes of colour by the mean cover of 2 × 2 pixels."""
+        height, width = cover.shape
+        half = cv2.resize(cover, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+        parts = (
+            self._y[y : y + height, x : x + width],
+            *(plane[y // 2 : (y + height) // 2, x // 2 : (x + width) // 2] for plane in self._colour),
+        )
+        for part, sample, share in zip(parts, ycbcr(colour, self._bt709), (cover, half, half), strict=True):
+            own = cv2.multiply(share, sample, scale=1 / 255)
+            cv2.add(cv2.multiply(part, 255 - share, scale=1 / 255), own, dst=part)

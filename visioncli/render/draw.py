@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from visioncli.render.boxes import draw_boxes
-from visioncli.render.canvas import RgbCanvas, YuvCanvas
+from visioncli.render.canvas import Canvas, RgbCanvas, YuvCanvas
 from visioncli.render.legend import draw_legend
 from visioncli.render.masks import draw_masks
 from visioncli.render.regions import draw_regions
@@ -42,13 +43,25 @@ def draw(image: Image, result: Result, style: Style = _DEFAULT) -> Image:
     return canvas
 
 
-def draw_frame(pixels: Image | Yuv, result: Result, style: Style = _DEFAULT) -> Image | Yuv:
-    """As `draw`; a frame as decoded is drawn on as it is where there is nothing but boxes to draw."""
+def draw_frame(
+    pixels: Image | Yuv,
+    result: Result,
+    style: Style = _DEFAULT,
+    under: Callable[[Canvas], None] | None = None,
+) -> Image | Yuv:
+    """As `draw`; a frame as decoded is drawn on as it is where there is nothing but boxes to draw.
+
+    `under` draws first.
+    """
     found = result.prediction
-    if isinstance(pixels, np.ndarray):
-        return draw(pixels, result, style)
-    if not isinstance(found, Detections) or found.masks is not None:
-        return draw(pixels.rgb(), result, style)
+    if isinstance(pixels, np.ndarray) or not isinstance(found, Detections) or found.masks is not None:
+        image = pixels if isinstance(pixels, np.ndarray) else pixels.rgb()
+        if under is not None:
+            image = image.copy(order="C")
+            under(RgbCanvas(image))
+        return draw(image, result, style)
     copy = pixels.copy()
+    if under is not None:
+        under(YuvCanvas(copy))
     draw_boxes(YuvCanvas(copy), found, result.names, style)
     return copy

@@ -73,7 +73,7 @@ def fitting_tag(name: str, score: float, colour: Colour, size: int, width: int, 
     tag = _tag(full, size, colour)
     if tag.pixels.shape[1] <= width:
         return tag
-    short = fit(name, size, width - 2 * _padding(size))
+    short = fit(name, size, width // 2 * 2 - 2 * _padding(size))
     return _tag(short, size, colour) if short else None
 
 

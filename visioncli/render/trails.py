@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visioncli.render.style import Style, class_colour
-from visioncli.results import Image, Result
+from visioncli.render.canvas import Canvas
+from visioncli.render.style import Colour, Style, class_colour
+from visioncli.results import Result
 
 _SHADES = 10  # steps from nothing to the newest end
 _OPACITY = 0.85  # of the newest end
@@ -32,8 +33,8 @@ class Trails:
         self._size = (0, 0)
         self._spots: dict[int, deque[_Spot]] = {}
 
-    def draw(self, canvas: Image, result: Result, style: Style) -> None:
-        """Take in the frame's result and draw into `canvas` (H, W, 3), which is to be drawn over later."""
+    def draw(self, canvas: Canvas, result: Result, style: Style) -> None:
+        """Take in the frame's result and draw what is to be drawn over later."""
         now = result.time or 0.0
         self._take(result, now)
         line = style.line_width(result.width, result.height)
@@ -61,15 +62,14 @@ class Trails:
                 del self._spots[track]
 
 
-def _draw(
-    canvas: Image, spots: deque[_Spot], now: float, seconds: float, colour: tuple[int, int, int], line: int
-) -> None:
+def _draw(canvas: Canvas, spots: deque[_Spot], now: float, seconds: float, colour: Colour, line: int) -> None:
     """One trail: its cover is drawn as a picture of its own, then mixed in."""
     xy = _smoothed(np.array([(x, y) for _, x, y in spots]))
-    height, width = canvas.shape[:2]
+    size = canvas.width, canvas.height
     margin = line + 2
-    left, top = np.clip(np.floor(xy.min(0)).astype(int) - margin, 0, (width, height)).tolist()
-    right, bottom = np.clip(np.ceil(xy.max(0)).astype(int) + margin, 0, (width, height)).tolist()
+    # To even pixels, where planes of colour have their samples.
+    left, top = np.clip((np.floor(xy.min(0)).astype(int) - margin) // 2 * 2, 0, size).tolist()
+    right, bottom = np.clip((np.ceil(xy.max(0)).astype(int) + margin + 1) // 2 * 2, 0, size).tolist()
     if left >= right or top >= bottom:
         return
     cover = np.zeros((bottom - top, right - left), np.uint8)
@@ -82,12 +82,7 @@ def _draw(
         thickness = max(1, round(line * (0.5 + 0.5 * shade / _SHADES)))
         opacity = round(255 * _OPACITY * shade / _SHADES)
         cv2.polylines(cover, [part], False, opacity, thickness, cv2.LINE_AA, _FRACTION)
-    part_of = canvas[top:bottom, left:right]
-    mixed = cv2.cvtColor(cover, cv2.COLOR_GRAY2RGB)
-    ground = np.empty_like(part_of)
-    ground[:] = colour
-    faded = cv2.multiply(part_of, 255 - mixed, scale=1 / 255)
-    cv2.add(faded, cv2.multiply(ground, mixed, scale=1 / 255), dst=part_of)
+    canvas.tint(cover, colour, left, top)
 
 
 def _smoothed(xy: NDArray[np.float64]) -> NDArray[np.float64]:
