@@ -98,6 +98,7 @@ def main() -> int:
         say(str(error))
         return 3
     except KeyboardInterrupt:
+        say("stopped: the last contest may have fewer runs than the line below says")
         code = 130
     print(report.as_json(setting, chosen) if options.json else f"{report.table(chosen)}\n\n{setting}")
     if options.write and (code or options.only):

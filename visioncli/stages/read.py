@@ -13,6 +13,7 @@ from visioncli.errors import InputError
 from visioncli.media.frame import Failure, Frame, Input
 from visioncli.models import Adapter, prepare
 from visioncli.profile import Profile
+from visioncli.results import Image
 from visioncli.stages.events import NO_IMAGE, Closed, Event, Job, Opened, Settings, named
 
 if TYPE_CHECKING:
@@ -33,16 +34,22 @@ def read(
     from visioncli.media import pictures
 
     def prepared(
-        input: Input, frame: Frame, seen: Any = None, gate: threading.Semaphore | None = None
+        input: Input,
+        frame: Frame,
+        image: Image | None = None,
+        seen: Any = None,
+        gate: threading.Semaphore | None = None,
     ) -> Job:
         with profile.stage("prepare"), named(input, frame):
-            batch = prepare(adapter, [frame.image], settings.options)
+            batch = prepare(adapter, [frame.image if image is None else image], settings.options)
         size = frame.width, frame.height
         kept = frame if settings.keep_images else replace(frame, pixels=NO_IMAGE)
         return Job(input, kept, size, batch, seen, gate)
 
-    def later(input: Input, frame: Frame, seen: Any, gate: threading.Semaphore | None) -> Future[Job]:
-        job = pool.submit(prepared, input, frame, seen, gate)
+    def later(
+        input: Input, frame: Frame, image: Image | None, seen: Any, gate: threading.Semaphore | None
+    ) -> Future[Job]:
+        job = pool.submit(prepared, input, frame, image, seen, gate)
         if gate is not None:  # a frame that cannot be prepared does not get to the network, which opens it
             job.add_done_callback(lambda done: None if _went_well(done) else gate.release())
         return job
@@ -68,7 +75,7 @@ def _video(
     settings: Settings,
     stop: threading.Event,
     profile: Profile,
-    prepare: Callable[[Input, Frame, Any, threading.Semaphore | None], Future[Job]],
+    prepare: Callable[[Input, Frame, Image | None, Any, threading.Semaphore | None], Future[Job]],
 ) -> Iterator[Future[Job] | Event]:
     """One video's events; a failure in the middle keeps what came before it.
 
@@ -107,12 +114,12 @@ def _video(
             except InputError as error:
                 yield Failure(input.source, error.kind, str(error), frame=reader.frames)
                 break
-            seen = None
+            image = seen = None
             if look is not None:
                 with profile.stage("motion"), named(input, frame):
-                    frame = replace(frame, pixels=frame.image)  # converted once for all who need it
-                    seen = look(frame.image)
-            yield prepare(input, frame, seen, gate)
+                    image = frame.image
+                    seen = look(image)
+            yield prepare(input, frame, image, seen, gate)
             cut = stop.is_set()
         cut = cut and gate is None  # a live source has no end of its own
         yield Closed(input, reader.frames, reader.skipped_packets, cut, reader.dropped_frames)
