@@ -82,7 +82,7 @@ def test_a_server_that_is_not_there(
     line = says_mini(nowhere("detect", PICTURE, "--no-media"), "yolo26n")
     seconds = time.monotonic() - began
     assert "127.0.0.1" in line
-    assert seconds < 3 + 3  # the run itself takes less than a second on a quiet machine
+    assert seconds < 3 + 6  # the run itself takes less than a second on a quiet machine
 
 
 @pytest.mark.parametrize("status", [404, 503])

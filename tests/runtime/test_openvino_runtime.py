@@ -101,6 +101,29 @@ def test_shapes_that_keep_coming_get_their_own(tmp_path: Path, kept: Path) -> No
     np.testing.assert_allclose(again([pictures(1, 64, 64)])[0], first[0], atol=1e-5)
 
 
+def test_one_shape_at_a_time_has_its_own(tmp_path: Path) -> None:
+    made = OpenVinoRuntime(network(), origin(tmp_path), "fp32")
+
+    def own() -> set[object]:
+        return {shape for shape, _ in made._compiled if shape is not None}
+
+    wide, tall = pictures(1, 32, 64), pictures(1, 64, 32)
+    wanted = {a.shape: made([a])[0] for a in (wide, tall)}
+    for _ in range(OFTEN + 1):
+        made([wide])
+    assert own() == {(wide.shape,)}
+    for _ in range(2 * OFTEN):  # in turns: it keeps it
+        made([tall])
+        made([wide])
+    assert own() == {(wide.shape,)}
+    for _ in range(OFTEN + 1):  # a video of another size
+        made([tall])
+    assert own() == {(tall.shape,)}
+    assert len(made._thread.requests) <= 2, "the old one is let go of"
+    for picture in (wide, tall, wide):
+        np.testing.assert_allclose(made([picture])[0], wanted[picture.shape], atol=1e-5)
+
+
 def test_threads_that_share_answer_the_same(tmp_path: Path) -> None:
     made = OpenVinoRuntime(network(), origin(tmp_path), "fp32")
     alone = made([pictures(1, 40, 48)])

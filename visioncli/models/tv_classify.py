@@ -63,7 +63,7 @@ class TorchvisionClassifier(TorchvisionAdapter):
     def network(self) -> Network:
         """Class logits (N, C)."""
         # Not bf16: MobileNetV2's top-1 on data/imagenet was 0.820 with it, 0.835 in fp32.
-        return Network(self._build, ("logits",), "tv-classify-2", compiles=True, fixed=True)
+        return Network(self._build, ("logits",), "tv-classify-1", compiles=True, fixed=True)
 
     def finish(self, outputs: Sequence[Array], batch: Batch, options: Options) -> list[Prediction]:
         """The k best classes."""

@@ -24,10 +24,10 @@ class _Normalised(torch.nn.Module):
 
     def normalised(self, pixels: Tensor) -> Tensor:
         """(N, 3, H, W) in the network's precision."""
-        x = pixels.float() / 255
-        mean, std = (torch.tensor(v, device=x.device) for v in (self.mean, self.std))
-        # Normalised in fp32 whatever the network computes in; permuted last, which compiled is no work.
-        return ((x - mean) / std).permute(0, 3, 1, 2).to(next(self.model.parameters()).dtype)
+        x = pixels.permute(0, 3, 1, 2).contiguous().float() / 255
+        mean, std = (torch.tensor(v, device=x.device)[:, None, None] for v in (self.mean, self.std))
+        # Normalised in fp32 whatever the network computes in.
+        return ((x - mean) / std).to(next(self.model.parameters()).dtype)
 
 
 class Classifier(_Normalised):

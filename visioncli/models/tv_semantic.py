@@ -64,7 +64,7 @@ class TorchvisionSemantic(TorchvisionAdapter):
 
     def network(self) -> Network:
         """Logits (N, C, h, w) before the library upsamples them to its input's size."""
-        return Network(self._build, ("logits",), "tv-semantic-2", compiles=True)
+        return Network(self._build, ("logits",), "tv-semantic-1", compiles=True)
 
     def _make(self, classes: int) -> torch.nn.Module:
         import torchvision

@@ -33,7 +33,9 @@ Say = Callable[[str], None]
 # 14.5 in bf16, where one stream of two threads took 35.8 and 14.5 with batches of 8, 35.0 and 19.9 without.
 MOST_LANES = 8
 # A network compiled for one shape takes an eighth less time than one for all of them; compiling takes 0.2 s.
-OFTEN, MOST_SHAPES = 24, 4  # pictures of a shape; shapes
+# Each holds memory of its own: 1,000 photographs of many shapes took 731 MB with networks for four, 505 MB
+# with one, 428 with none.
+OFTEN = 24  # pictures of a shape since one came of the shape that has its own
 LARGEST = 400 << 20  # bytes of weights; larger networks are compiled when asked for, not by themselves
 
 _GREY = np.full((64, 64, 3), 127, np.uint8)
@@ -126,12 +128,20 @@ class OpenVinoRuntime:
         arrays = [np.require(a, requirements=["C"]) for a in inputs]
         with self._lock:
             compiled = self._for(tuple(a.shape for a in arrays))
-        requests = self._thread.__dict__.setdefault("requests", {})
-        request = requests.get(id(compiled))
-        if request is None:
-            request = requests[id(compiled)] = compiled.create_infer_request()
+        request = self._request(compiled)
         request.infer(arrays, share_inputs=True)
         return tuple(np.array(request.get_output_tensor(i).data) for i in range(len(compiled.outputs)))
+
+    def _request(self, compiled: Any) -> Any:
+        """The calling thread's request of a network; those of networks that are gone go with them."""
+        requests: list[tuple[Any, Any]] = self._thread.__dict__.setdefault("requests", [])
+        for network, request in requests:
+            if network is compiled:
+                return request
+        there = list(self._compiled.values())
+        requests[:] = [one for one in requests if any(one[0] is network for network in there)]
+        requests.append((compiled, compiled.create_infer_request()))
+        return requests[-1][1]
 
     def ready(self) -> None:
         """Have it compiled for what most runs begin with, before the first batch comes."""
@@ -148,17 +158,23 @@ class OpenVinoRuntime:
         self._thread.shares = True
 
     def _for(self, shape: Shape) -> Any:
-        """What is compiled for a shape: for it alone where that pays or is there already, else for all."""
+        """What is compiled for a shape: for it alone where that pays or is there already, else for all.
+
+        One shape has a network of its own, until another one comes again and again and it does not.
+        """
         shares = self.parallel > 1 and getattr(self._thread, "shares", False)
         if (shape, shares) in self._compiled:
+            self._seen.clear()
             return self._compiled[shape, shares]
-        first = shape not in self._seen
+        own = {s for s, _ in self._compiled if s is not None}
+        first = shape not in self._seen and not own
         self._seen[shape] += shape[0][0]
         alone = (self._network.fixed and shape[0][0] == 1) or self._seen[shape] > OFTEN
         if not alone and first and (None, shares) not in self._compiled:
             alone = cache.exists("compiled", self._compiled_key(shape))
-        own = {s for s, _ in self._compiled if s is not None}
-        key = (shape if alone and (shape in own or len(own) < MOST_SHAPES) else None), shares
+        key = (shape if alone or shape in own else None), shares
+        if key[0] is not None:
+            self._compiled = {k: v for k, v in self._compiled.items() if k[0] in (None, shape)}
         if not shares and (key[0], True) in self._compiled:
             return self._compiled[key[0], True]  # a lane's will do for a batch that finds the lanes idle
         if key not in self._compiled:
