@@ -15,6 +15,7 @@ from tests.acceptance.spine.library import YOLOS, apart
 from tests.acceptance.spine.quality import BOXES, coco_map, labels, record
 from tests.bench.bench import Run, measure, quiet_peer
 from tests.bench.listing import TORCHVISION_LOOP
+from tests.bench.race import WARM_UPS
 
 RUNS = 2  # of each side in acceptance; `make bench` takes more
 CPU = Path("/proc/cpuinfo")
@@ -75,13 +76,14 @@ def without_torch(world: World) -> str:
 
 
 def medians(world: World, ours: list[object], theirs: list[object]) -> tuple[Run, Run]:
-    """Both sides alternating, after one run of ours that compiles: medians of time and memory."""
+    """Both sides alternating, after ours has compiled its network: medians of time and memory."""
     environment = {
         **world.environment,
         **quiet_peer(world.folder(f"peer {len(list(world.scratch.iterdir()))}")),
     }
     environment |= {k: v for k, v in world.environment.items() if k.startswith(("XDG_", "VISION_"))}
-    measure(ours, environment)
+    for _ in range(WARM_UPS):
+        measure(ours, environment)
     pairs = [(measure(ours, environment), measure(theirs, environment)) for _ in range(RUNS)]
     middle = [
         Run(
@@ -111,7 +113,7 @@ def yolo_predict(world: World, name: str, source: Path, *options: str) -> list[o
 
 def video(name: str, save: bool, options: Sequence[object], world: World) -> str:
     clip = world.data / "perf" / "people720.mp4"
-    out = world.folder(f"15 video {name} {save}")
+    out = world.folder(f"15 video {name} {save} {len(options)}")
     ours: list[object] = [
         BIN / "vision",
         "detect",
