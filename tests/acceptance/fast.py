@@ -179,10 +179,11 @@ def flat(world: World) -> str:
     """One clip and five times that clip, 200 photographs and five times those."""
     clip, photos = world.data / "perf" / "people720.mp4", list(labels(world.data))
     one, five = ["--end", "2"], ["--end", "10"]
+    detect = ["detect", clip, "--model", "yolo26n", "--out", world.folder("15 flat"), "--force"]
     peaks = []
     for command in (
-        ["detect", clip, "--model", "yolo26n", "--out", world.folder("15 flat"), "--force", *one],
-        ["detect", clip, "--model", "yolo26n", "--out", world.folder("15 flat"), "--force", *five],
+        [*detect, *one],
+        [*detect, *five],
         ["classify", *photos, "--model", "mobilenet_v2", "--no-media"],
         ["classify", *photos * 5, "--model", "mobilenet_v2", "--no-media"],
     ):
