@@ -10,10 +10,8 @@ import itertools
 import json
 import os
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,26 +144,10 @@ def pipeline(model: Model, inputs: Sequence[Input], batch: int, seconds: float) 
 
 def network(model: Model, batches: Sequence[Batch], seconds: float) -> tuple[float, ...]:
     """Pictures a second of the network alone, in as many threads as the pipeline runs it in."""
-    runtime = model.runtime
-    together = threading.Barrier(runtime.parallel)
-    size = len(batches[0])
+    from visioncli.runtime.tune import repeated
 
-    def lane(_: int) -> tuple[float, list[float]]:
-        together.wait()  # so that each is in a thread of its own
-        for batch in batches:
-            runtime(batch.inputs)
-        together.wait()
-        begun = time.perf_counter()
-        done: list[float] = []
-        for batch in itertools.cycle(batches):
-            runtime(batch.inputs)
-            done.append(time.perf_counter())
-            if done[-1] - begun >= seconds:
-                return begun, done
-        raise AssertionError("a cycle has no end")
-
-    with ThreadPoolExecutor(runtime.parallel, initializer=runtime.share) as pool:
-        lanes = list(pool.map(lane, range(runtime.parallel)))
+    runtime, size = model.runtime, len(batches[0])
+    lanes = repeated(runtime, [batch.inputs for batch in batches], seconds)
     done = sorted(time for _, times in lanes for time in times)
     marks = [time for time in done for _ in range(size)]
     return rates(min(begun for begun, _ in lanes), marks, size * runtime.parallel).values

@@ -55,7 +55,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_TURNED = [_UPRIGHT[value] for value in (5, 6, 7, 8)]
+_TURNED = (5, 6, 7, 8)
 
 
 def read(picture: Input, *, least: int | None = None) -> Frame:
@@ -76,7 +76,7 @@ def read(picture: Input, *, least: int | None = None) -> Frame:
             image.draft(
                 None, (math.ceil(width / scale), math.ceil(height / scale)) if scale > 1 else image.size
             )
-            full = (height, width) if _UPRIGHT.get(_orientation(image)) in _TURNED else (width, height)
+            full = (height, width) if _orientation(image) in _TURNED else (width, height)
         pixels = upright(image, picture.source)
     return Frame(pixels, format=kind, icc=icc if isinstance(icc, bytes) else None, full=full)
 

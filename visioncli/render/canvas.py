@@ -111,10 +111,7 @@ class YuvCanvas:
         """Blended by its opacity, at even coordinates: one to the right or below, where there is room."""
         height, width = tag.pixels.shape[:2]
         x, y = min(x + x % 2, self.width - width), min(y + y % 2, self.height - height)
-        parts = (
-            self._y[y : y + height, x : x + width],
-            *(plane[y // 2 : (y + height) // 2, x // 2 : (x + width) // 2] for plane in self._colour),
-        )
+        parts = self._parts(x, y, width, height)
         for part, (rest, own) in zip(parts, tag.planes(self._bt709), strict=True):
             cv2.add(cv2.multiply(part, rest, scale=1 / 255), own, dst=part)
 
@@ -122,10 +119,12 @@ class YuvCanvas:
         """The planes of colour by the mean cover of 2 × 2 pixels."""
         height, width = cover.shape
         half = cv2.resize(cover, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-        parts = (
-            self._y[y : y + height, x : x + width],
-            *(plane[y // 2 : (y + height) // 2, x // 2 : (x + width) // 2] for plane in self._colour),
-        )
+        parts = self._parts(x, y, width, height)
         for part, sample, share in zip(parts, ycbcr(colour, self._bt709), (cover, half, half), strict=True):
             own = cv2.multiply(share, sample, scale=1 / 255)
             cv2.add(cv2.multiply(part, 255 - share, scale=1 / 255), own, dst=part)
+
+    def _parts(self, x: int, y: int, width: int, height: int) -> list[Image]:
+        """A rectangle of each plane; x, y, width and height are even."""
+        half = slice(y // 2, (y + height) // 2), slice(x // 2, (x + width) // 2)
+        return [self._y[y : y + height, x : x + width], *(plane[half] for plane in self._colour)]

@@ -147,7 +147,8 @@ class OpenVinoRuntime:
         """Have it compiled for what most runs begin with, before the first batch comes."""
         shape = tuple(a.shape for a in self._origin.example(_GREY)) if self._network.fixed else None
         with self._lock:
-            self._compiled.setdefault((shape, False), self._load(shape, False))
+            if (shape, False) not in self._compiled:
+                self._compiled[shape, False] = self._load(shape, False)
 
     def _load_ahead(self) -> None:
         with suppress(Exception):  # the first batch meets it again, and says it

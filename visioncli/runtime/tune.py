@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import cycle, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +27,6 @@ SIZES = (1, 2, 4, 8, 16, 32)
 SECONDS = 0.2  # that each size runs for, after one batch that is not counted
 LONGEST = 1.0  # seconds a batch may take: larger ones are not tried
 WORTH = 1.05  # times as fast: less is no reason to hold more pictures in memory
-
 
 _GREY = np.full((480, 640, 3), 127, np.uint8)
 
@@ -75,20 +75,33 @@ def best_batch(
 
 def measured(runtime: Runtime, inputs: Sequence[Array], seconds: float) -> tuple[float, float]:
     """Pictures a second of one batch repeated in `runtime.parallel` threads, and its longest time (s)."""
+    lanes = repeated(runtime, [inputs], seconds)
+    longest = max(b - a for begun, done in lanes for a, b in pairwise([begun, *done]))
+    return sum(len(done) * len(inputs[0]) / (done[-1] - begun) for begun, done in lanes), longest
+
+
+def repeated(
+    runtime: Runtime, batches: Sequence[Sequence[Array]], seconds: float
+) -> list[tuple[float, list[float]]]:
+    """Batches through the network alone, again and again, in as many threads as a run has.
+
+    For each thread when it began, after all batches once, and when each batch was done.
+    """
     together = threading.Barrier(runtime.parallel)
 
-    def lane(_: int) -> tuple[float, float]:
+    def lane(_: int) -> tuple[float, list[float]]:
         together.wait()  # so that each is in a thread of its own
-        runtime(inputs)
+        for batch in batches:
+            runtime(batch)
         together.wait()
-        begun, count, longest = time.perf_counter(), 0, 0.0
-        while (past := time.perf_counter() - begun) < seconds or not count:
-            before = time.perf_counter()
-            runtime(inputs)
-            longest = max(longest, time.perf_counter() - before)
-            count += 1
-        return count * len(inputs[0]) / past, longest
+        begun = time.perf_counter()
+        done: list[float] = []
+        for batch in cycle(batches):
+            runtime(batch)
+            done.append(time.perf_counter())
+            if done[-1] - begun >= seconds:
+                return begun, done
+        raise AssertionError("a cycle has no end")
 
-    with ThreadPoolExecutor(runtime.parallel, "tune", initializer=runtime.share) as pool:
-        lanes = list(pool.map(lane, range(runtime.parallel)))
-    return sum(rate for rate, _ in lanes), max(longest for _, longest in lanes)
+    with ThreadPoolExecutor(runtime.parallel, "alone", initializer=runtime.share) as pool:
+        return list(pool.map(lane, range(runtime.parallel)))
